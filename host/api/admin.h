@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * admin.h: the operator's API: /healthz, /readyz, /metrics. Thread: loop.
+ */
+#pragma once
+
+#include "engine.h"
+#include "http_server.h"
+#include "metrics.h"
+
+struct admin;
+
+struct admin_options {
+    struct engine *engine;
+    struct metrics *metrics;
+    struct log *log;
+};
+
+struct admin *admin_create(const struct admin_options *options);
+void admin_destroy(struct admin *admin); /* accepts NULL */
+void admin_serve(struct admin *admin, struct http_server *server) LOOP_THREAD;
+/* An http_handler; context is the admin. */
+void admin_handle(void *admin, const struct http_request *request) LOOP_THREAD;

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ingress.h: the client's API: POST /v1/ask and /v1/send.
+ *
+ * Turns requests into messages and answers into HTTP (RFC 9110), errors into problem details (RFC 9457).
+ * Thread: loop.
+ */
+#pragma once
+
+#include "helper.h"
+#include "http_server.h"
+#include "registry.h"
+#include "runner.h"
+
+struct ingress;
+
+struct ingress_options {
+    const struct registry *registry;
+    struct runner *runner;
+    struct helper *helper;
+    struct metrics *metrics;
+    struct log *log;
+};
+
+MUST_USE enum err_code ingress_create(const struct ingress_options *options, struct ingress **out,
+                                      struct err *err) LOOP_THREAD;
+void ingress_destroy(struct ingress *ingress); /* accepts NULL */
+/* The server its requests come from; once, after http_server_open with ingress_handle. */
+void ingress_serve(struct ingress *ingress, struct http_server *server) LOOP_THREAD;
+/* An http_handler; context is the ingress. */
+void ingress_handle(void *ingress, const struct http_request *request) LOOP_THREAD;
+/* A runner_answer; context is the ingress. */
+void ingress_answer(void *ingress, const struct effect_answer *answer) LOOP_THREAD;

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * clock.h: the engine's time: milliseconds since 1970, never backwards.
+ *
+ * The wall clock at start plus CLOCK_BOOTTIME (which runs on through suspend), steered slowly (at most 1 ms
+ * in 100) towards the wall clock, so that a step of the wall clock neither fires timers early nor stops them.
+ * Pure but for clock_os_read: tests pass their own readings. Thread: loop.
+ */
+#pragma once
+
+#include <stdint.h>
+
+struct clock_reading {
+    uint64_t wall_ms;
+    uint64_t boot_us;
+};
+
+struct clock {
+    uint64_t base_ms; /* engine time at base_us */
+    uint64_t base_us; /* boot time of the last advance */
+    uint64_t now_ms;
+};
+
+/* Reads CLOCK_REALTIME and CLOCK_BOOTTIME. */
+struct clock_reading clock_os_read(void);
+void clock_init(struct clock *clock, const struct clock_reading *reading);
+/* Takes a reading, returns the engine's time. */
+uint64_t clock_advance(struct clock *clock, const struct clock_reading *reading);
+/* CLOCK_MONOTONIC in microseconds, for durations only. */
+uint64_t clock_monotonic_us(void);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * limits.h: the only home of hard bounds. Each has its unit and its reason.
+ *
+ * Values a user may tune stand in the option table (config) and have these as their caps.
+ */
+#pragma once
+
+#include <stdint.h>
+
+enum {
+    LIMIT_STORE_KEY_BYTES_MAX = 511,        /* LMDB's default MDB_MAXKEYSIZE */
+    LIMIT_NAMESPACE_BYTES_MAX = 128,        /* of a namespace, and of a name, in an address */
+    LIMIT_ID_BYTES_MAX = 4096,              /* of an id in an address: it arrives in a URL */
+    LIMIT_ID_KEY_BYTES_MAX = 255,           /* longer ids are kept as prefix and keyed hash in keys */
+    LIMIT_TYPENAME_BYTES_MAX = 512,         /* of the typename of a value */
+    LIMIT_STATE_NAME_BYTES_MAX = 255,       /* of the name of a state value */
+    LIMIT_TOKEN_BYTES_MAX = 4096,           /* of a cancellation token */
+    LIMIT_TRACEPARENT_BYTES_MAX = 55,       /* W3C Trace Context, version 00 */
+    LIMIT_ERR_TEXT_BYTES_MAX = 480,         /* one sentence, or two */
+    LIMIT_LOG_LINE_BYTES_MAX = 4096,        /* PIPE_BUF: a line is written in one piece */
+    LIMIT_STATE_INLINE_BYTES_MAX = 4096,    /* larger values leave the instance record for table `state` */
+    LIMIT_STATES_PER_TYPE_MAX = 1024,       /* names of state values one function type may declare */
+    LIMIT_TYPES_MAX = 65536,                /* function types in one store */
+    LIMIT_INGRESS_BODY_BYTES_MAX = 1 << 20, /* protobuf-c and jansson parse in one piece */
+    LIMIT_ANSWER_BYTES_DEFAULT = 8 << 20,   /* of a function's answer */
+    LIMIT_ANSWER_BYTES_MAX = 64 << 20,
+    LIMIT_PARSE_INLINE_BYTES_MAX = 64 << 10, /* larger bodies are parsed by a helper, not on the loop */
+    LIMIT_ARENA_BODY_FACTOR_MAX = 16,        /* arena of a parsed body: at most so many times its bytes */
+    LIMIT_ARENA_BYTES_MAX = 256 << 20,
+    LIMIT_READ_ROWS_MAX = 1024,          /* rows in one answer of a reader */
+    LIMIT_READ_BYTES_MAX = 4 << 20,      /* bytes in one answer of a reader, beyond its first row */
+    LIMIT_READ_RANGES_MAX = 256,         /* ranges in one read */
+    LIMIT_READS_IN_FLIGHT_MAX = 256,     /* the credit of reads: places in the readers' queues */
+    LIMIT_CALLS_IN_FLIGHT_MAX = 4096,    /* the credit of calls, over all endpoints */
+    LIMIT_ENDPOINT_IN_FLIGHT_MAX = 1024, /* cap of an endpoint's adaptive limit */
+    LIMIT_CONNECTIONS_MAX = 4096,        /* of clients; libmicrohttpd lets what is beyond hang */
+    LIMIT_INPUTS_PER_TURN_MAX = 256,     /* so that a flood at one door does not starve another */
+};
+_Static_assert(4 + LIMIT_ID_KEY_BYTES_MAX + 2 + 16 + 16 + 8 <= LIMIT_STORE_KEY_BYTES_MAX,
+               "type, id, tag, hash and number must fit in one store key");

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * config.h: the text of a module file to a registry: multi-document YAML, every error at once.
+ *
+ * The only user of libyaml. Reads no file and no environment itself: both are given. One table of keys
+ * makes this parser and the reference page (config_print_reference). Thread: any; no state.
+ */
+#pragma once
+
+#include "bytes.h"
+#include "err.h"
+#include "registry.h"
+
+/* The value of an environment variable, or NULL. */
+typedef const char *config_getenv(void *context, const char *name);
+
+struct config_input {
+    struct slice text;
+    const char *file_name; /* in messages: "module.yaml:12: …" */
+    config_getenv *getenv;
+    void *getenv_context;
+};
+
+/* Adds what a module file says to a registry under construction. Errors go to `messages`, one line each with file,
+ * line and the nearest known key; warnings too, marked so. ERR_CONFIG if there was any error. */
+struct config;
+struct config *config_create(void);
+void config_destroy(struct config *config); /* accepts NULL */
+MUST_USE enum err_code config_add_module(struct config *config, const struct config_input *input, struct buf *messages);
+/* The text of --function: a function pattern, '=', the URL of its endpoint. */
+MUST_USE enum err_code config_add_function(struct config *config, const char *text, struct buf *messages);
+/* The text of --egress: namespace/name. */
+MUST_USE enum err_code config_add_egress(struct config *config, const char *text, struct buf *messages);
+/* Hands the finished registry over (registry_destroy frees it); ERR_CONFIG if nothing serves a function. */
+MUST_USE enum err_code config_take_registry(struct config *config, struct registry **out, struct buf *messages);
+/* The reference page of the module file, in Markdown, from the table of keys. */
+void config_print_reference(struct buf *out);
+
+/* "10s", "500ms", "2m", "1h", "3d" (an integer and a unit) to milliseconds; false if it is not one or overflows. */
+bool config_parse_duration(struct slice text, uint64_t *out_ms);
+/* "512KiB", "1MiB", "1GiB", "100" to bytes. */
+bool config_parse_bytes(struct slice text, uint64_t *out_bytes);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * json.h: JSON at the borders: a client's body to a TypedValue, a TypedValue to a body.
+ *
+ * The only user of jansson. Values of typename proa/json keep the client's bytes: jansson only checks them.
+ * Thread: any; no state.
+ */
+#pragma once
+
+#include "bytes.h"
+#include "err.h"
+
+/* Appends the TypedValue of type `takes` (empty: proa/json) that a JSON text stands for. ERR_BAD_VALUE says what to
+ * change. */
+MUST_USE enum err_code json_get_value(struct slice text, struct slice takes, struct buf *out_typed_value,
+                                      struct err *err);
+
+/* What a TypedValue looks like to a client. */
+enum json_form {
+    JSON_TEXT,    /* appended as JSON: proa/json and the built-in scalars */
+    JSON_NOTHING, /* typename proa/none, or has_value false: no content */
+    JSON_RAW,     /* anything else: bytes of type `typename_` */
+};
+MUST_USE enum err_code json_put_value(struct slice typed_value, struct buf *out, enum json_form *out_form,
+                                      struct slice *out_typename, struct err *err);
+
+/* Appends `text` as a quoted JSON string. */
+void json_put_string(struct buf *out, struct slice text);

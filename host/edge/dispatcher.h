@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * dispatcher.h: libcurl multi on the loop: a call's bytes to an endpoint, its outcome back.
+ *
+ * Moves bytes and decides nothing: blame, retries and limits are the engine's. Names are looked up by a
+ * helper, bodies over LIMIT_PARSE_INLINE_BYTES_MAX are parsed by one. Every call given to dispatcher_call
+ * comes back exactly once through dispatcher_take. Thread: loop.
+ */
+#pragma once
+
+#include "helper.h"
+#include "loop.h"
+#include "metrics.h"
+#include "port.h"
+#include "registry.h"
+
+struct dispatcher;
+
+struct dispatcher_options {
+    struct loop *loop;
+    struct helper *helper;
+    const struct registry *registry;
+    struct metrics *metrics;
+    uint32_t calls_in_flight_max;
+};
+
+MUST_USE enum err_code dispatcher_create(const struct dispatcher_options *options, struct dispatcher **out,
+                                         struct err *err) LOOP_THREAD;
+/* Ends every call without reporting it. */
+void dispatcher_destroy(struct dispatcher *dispatcher) LOOP_THREAD; /* accepts NULL */
+/* Begins a call; copies what it needs of it. `store_id_hex` makes message ids. */
+void dispatcher_call(struct dispatcher *dispatcher, const struct effect_call *call,
+                     const char *store_id_hex) LOOP_THREAD;
+/* Moves at most `max` ended calls out as INPUT_RESULT inputs; returns how many. Their texts stay valid until
+ * the next call of dispatcher_take; results pass to the caller. */
+uint32_t dispatcher_take(struct dispatcher *dispatcher, struct input *out_inputs, uint32_t max) LOOP_THREAD;
+/* True if dispatcher_take has something. */
+bool dispatcher_has_ended(const struct dispatcher *dispatcher);
+/* Lets libcurl see its time-outs; once a turn. */
+void dispatcher_run(struct dispatcher *dispatcher) LOOP_THREAD;
+/* Milliseconds until dispatcher_run must be called even if nothing stirs; -1: no need. */
+int dispatcher_timeout_ms(struct dispatcher *dispatcher) LOOP_THREAD;

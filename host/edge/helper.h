@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * helper.h: one or two threads for what would hold the loop: name look-ups, parsing of large bodies.
+ *
+ * Plain data in, plain data out. A job belongs to the helper from helper_start until its `done` runs on
+ * the loop. At most `capacity` jobs are under way: helper_start says no beyond that, and never waits.
+ */
+#pragma once
+
+#include "loop.h"
+
+struct helper;
+
+struct helper_job {
+    void (*work)(struct helper_job *job); /* on a helper thread */
+    void (*done)(struct helper_job *job); /* on the loop, exactly once; frees the job if it is the job's owner */
+};
+
+MUST_USE enum err_code helper_create(struct loop *loop, uint32_t threads, uint32_t capacity, struct helper **out,
+                                     struct err *err);
+/* Waits for the jobs under way and calls their `done`. */
+void helper_destroy(struct helper *helper) LOOP_THREAD; /* accepts NULL */
+MUST_USE bool helper_start(struct helper *helper, struct helper_job *job) LOOP_THREAD;

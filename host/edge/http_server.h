@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * http_server.h: libmicrohttpd on the loop: requests in, answers out, nothing of what they mean.
+ *
+ * libmicrohttpd runs in external mode (its own epoll thread stalls for good at 128 events at once): its
+ * epoll descriptor is one more in ours. Every request is suspended before its handler runs and resumed when
+ * it is answered, so an answer may come at once or much later. Thread: loop.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bytes.h"
+#include "err.h"
+#include "loop.h"
+
+struct http_server;
+
+/* A whole request; slices are valid until it is answered. */
+struct http_request {
+    uint64_t id; /* names it until it is answered; never 0, never used twice */
+    struct slice method;
+    struct slice path;  /* raw: not percent-decoded, without the query */
+    struct slice query; /* raw: without '?'; may be empty */
+    struct slice body;
+    struct slice content_type; /* header fields; empty: absent */
+    struct slice proa_type;
+    struct slice traceparent;
+    struct slice accept;
+};
+
+struct http_header {
+    const char *name;
+    const char *value;
+};
+
+struct http_answer {
+    int status;
+    const char *content_type; /* NULL: none */
+    struct slice body;        /* copied */
+    const struct http_header *headers;
+    uint32_t header_count;
+};
+
+typedef void http_handler(void *context, const struct http_request *request);
+
+struct http_server_options {
+    const char *address; /* to listen on, numeric */
+    uint16_t port;       /* 0: any free one */
+    uint32_t body_bytes_max;
+    uint32_t connections_max;
+    uint32_t idle_timeout_s; /* of a connection between requests and while a body trickles in */
+    http_handler *handler;
+    void *context;
+};
+
+MUST_USE enum err_code http_server_open(struct loop *loop, const struct http_server_options *options,
+                                        struct http_server **out, struct err *err) LOOP_THREAD;
+/* The port it listens on. */
+uint16_t http_server_port(const struct http_server *server);
+/* Answers a request: within its handler or any time later. An id whose request is gone is ignored. */
+void http_server_answer(struct http_server *server, uint64_t id, const struct http_answer *answer) LOOP_THREAD;
+/* Lets libmicrohttpd work: called by the loop's watch, and once at the end of every turn. */
+void http_server_run(struct http_server *server) LOOP_THREAD;
+/* Milliseconds until http_server_run must be called even if nothing stirs; -1: no need. */
+int http_server_timeout_ms(struct http_server *server) LOOP_THREAD;
+uint32_t http_server_connections(const struct http_server *server);
+uint32_t http_server_waiting(const struct http_server *server); /* requests not yet answered */
+/* Accepts no new connections and closes idle ones. */
+void http_server_quiesce(struct http_server *server) LOOP_THREAD;
+/* Every request must have been answered. */
+void http_server_close(struct http_server *server) LOOP_THREAD; /* accepts NULL */

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * address.h: the name of an instance: namespace, name of the function type, id.
+ *
+ * Plain data; the slices are borrowed from whoever made the address.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "bytes.h"
+#include "err.h"
+
+struct address {
+    struct slice space; /* namespace; may not hold '/' when it comes from a path or a module file */
+    struct slice name;  /* of the function type within the namespace */
+    struct slice id;    /* any UTF-8 text without NUL, at least one byte */
+};
+
+bool address_equal(const struct address *a, const struct address *b);
+/* True if nothing of it is set: no caller. */
+bool address_is_empty(const struct address *address);
+/* Checks lengths, UTF-8 and NUL of all three parts; the sentence names the part. Code ERR_BAD_PATH. */
+MUST_USE enum err_code address_check(const struct address *address, struct err *err);
+/* Appends "namespace/name/id" for people: control characters come as '?'. */
+void address_print(const struct address *address, struct buf *buf);
+/* Splits "namespace/name" at its only slash. False unless there is exactly one with text on both sides. */
+bool address_split_type(struct slice text, struct slice *out_space, struct slice *out_name);
+/* The namespaces `proa` and (of an address that is not a reply) nothing else belong to the host. */
+bool address_is_host_namespace(struct slice space);
+
+/* The address that answers an ask: proa/reply/<invocation id, 32 lower-case hex digits>. */
+enum { INVOCATION_BYTES = 16, INVOCATION_HEX_BYTES = 32 };
+struct invocation_id {
+    uint8_t bytes[INVOCATION_BYTES];
+};
+bool address_is_reply(const struct address *address);
+void invocation_print(const struct invocation_id *id, char out_hex[INVOCATION_HEX_BYTES + 1]);
+bool invocation_parse(struct slice hex, struct invocation_id *out_id);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * registry.h: what the module file says: endpoints, the functions they serve, egresses. Immutable.
+ *
+ * Made by config, read by ingress (which type a value is), engine (policies) and dispatcher (URLs).
+ * Memory: everything lives in the registry's arena. Any thread may read.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "address.h"
+#include "arena.h"
+
+enum retry_then { RETRY_BLOCK, RETRY_PARK, RETRY_DROP };
+
+struct retry_policy {
+    uint32_t first_ms;
+    uint32_t factor_permille; /* 2000 doubles */
+    uint32_t max_ms;
+    uint32_t attempts; /* after so many a message is handled by `then` */
+    enum retry_then then;
+};
+
+struct endpoint_config {
+    struct slice url;            /* template; {function.name} is substituted by the dispatcher */
+    uint32_t timeout_ms;         /* of one call */
+    uint32_t connect_ms;         /* of connecting, part of the call */
+    uint32_t in_flight;          /* calls at once; 0: adaptive */
+    uint32_t batch_messages_max; /* messages in one call */
+    uint32_t batch_bytes_max;    /* bytes of values in one call, beyond its first message */
+    uint32_t answer_bytes_max;
+    uint32_t mailbox_messages_max; /* soft limit of one instance: ingress gets 503 beyond it */
+    bool run_ahead;
+    struct retry_policy retry;
+};
+
+struct function_config {
+    struct slice space;
+    struct slice name;  /* "*" serves every name of the namespace */
+    struct slice takes; /* typename of a JSON body; empty: proa/json */
+    uint32_t endpoint;  /* index */
+};
+
+struct egress_config {
+    struct slice space;
+    struct slice name;
+    uint64_t bytes_max; /* of records waiting in the outbox */
+};
+
+struct registry {
+    struct arena *arena;
+    struct endpoint_config *endpoints;
+    struct function_config *functions;
+    struct egress_config *egresses;
+    uint32_t endpoint_count;
+    uint32_t function_count;
+    uint32_t egress_count;
+};
+
+void registry_destroy(struct registry *registry); /* accepts NULL */
+/* The entry that serves namespace/name: the exact one first, then the wildcard. NULL: unknown function. */
+const struct function_config *registry_function(const struct registry *registry, struct slice space, struct slice name);
+/* The index of an egress, or -1. */
+int32_t registry_egress(const struct registry *registry, struct slice space, struct slice name);
