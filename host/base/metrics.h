@@ -27,9 +27,12 @@ struct metrics;
 struct metrics *metrics_create(void);
 void metrics_destroy(struct metrics *metrics); /* accepts NULL */
 void metrics_add(struct metrics *metrics, enum metric counter, uint64_t by);
+/* Sets a gauge; a counter that is kept elsewhere may be set too, but only upwards. */
 void metrics_set(struct metrics *metrics, enum metric gauge, uint64_t value);
 void metrics_observe_us(struct metrics *metrics, enum metric histogram, uint64_t microseconds);
 uint64_t metrics_get(const struct metrics *metrics,
                      enum metric metric); /* a counter's or gauge's value, a histogram's count */
 /* Appends the Prometheus text exposition format 0.0.4, HELP and TYPE included. */
 void metrics_print(const struct metrics *metrics, struct buf *out);
+/* Appends the reference page of all metrics, in Markdown. */
+void metrics_print_reference(struct buf *out);
