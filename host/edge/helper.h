@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "loop.h"
 
 struct helper;
@@ -17,7 +19,8 @@ struct helper_job {
 };
 
 MUST_USE enum err_code helper_create(struct loop *loop, uint32_t threads, uint32_t capacity, struct helper **out,
-                                     struct err *err);
-/* Waits for the jobs under way and calls their `done`. */
+                                     struct err *err) LOOP_THREAD;
+/* Waits for the jobs under way and calls their `done`; a job started by one of them is refused. A look-up that hangs
+ * holds this up for as long as the resolver waits, so a host with a stop deadline bounds it from outside. */
 void helper_destroy(struct helper *helper) LOOP_THREAD; /* accepts NULL */
 MUST_USE bool helper_start(struct helper *helper, struct helper_job *job) LOOP_THREAD;
