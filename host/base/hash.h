@@ -23,3 +23,5 @@ struct hash128 hash_siphash128(const struct hash_key *key, struct slice data);
 uint64_t hash_siphash64(const struct hash_key *key, struct slice data);
 /* CRC-32C of `data`, continued from `crc` (0 to begin). */
 uint32_t hash_crc32c(uint32_t crc, struct slice data);
+/* The same without the processor's instruction: what hash_crc32c falls back to, and what tests hold it against. */
+uint32_t hash_crc32c_portable(uint32_t crc, struct slice data);

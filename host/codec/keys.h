@@ -11,7 +11,7 @@
  *   expiry      due:8 kind:1 type:4 idkey
  *   outbox      egress:4 number:8
  *   parked      type:4 idkey number:8
- *   meta        text
+ *   meta        text; "type/" and "egress/" are followed by ten decimal digits
  *
  * idkey is the id, 0x00, 0x00; for ids over LIMIT_ID_KEY_BYTES_MAX bytes it is the first 200 bytes, 0x00,
  * 0x01, SipHash-128 of the whole id. Numbers and times are big-endian, so byte order is their order.

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * record.h: the values of every table: one format byte first, fields little-endian, CRC-32C last.
+ * record.h: the values of every table.
+ *
+ * A record is: format (1 byte, RECORD_FORMAT), the fields in the order of their struct unless said otherwise,
+ * CRC-32C (4 bytes) of all before it. Integers are little-endian with the width of their C type; a bool or an
+ * enum is one byte; a slice is its length (4 bytes) and its bytes; an address is three slices (namespace,
+ * name, id). Nothing is aligned. The format byte and the place of the checksum hold for every later format.
  *
  * Encoders append to a buffer. Decoders borrow from the row they read and check every length; a wrong
  * checksum, a short record or trailing bytes are ERR_CORRUPT, a higher format byte is ERR_NEWER_FORMAT.
@@ -58,9 +63,11 @@ struct instance_record {
     struct slice id; /* whole */
     uint32_t state_count;
 };
-void record_begin_instance(struct buf *buf, const struct instance_record *record);
+/* Returns where the record begins in the buffer: record_end_instance takes it. */
+MUST_USE size_t record_begin_instance(struct buf *buf, const struct instance_record *record);
 void record_add_state(struct buf *buf, const struct state_value *value); /* state_count times */
-void record_end_instance(struct buf *buf);
+void record_end_instance(struct buf *buf, size_t start);
+/* The rest of a record that was checked whole by record_get_*: calling `next` count times succeeds. */
 struct record_cursor {
     struct slice left;
 };
@@ -103,7 +110,8 @@ struct outbox_record {
 void record_put_outbox(struct buf *buf, const struct outbox_record *record);
 MUST_USE enum err_code record_get_outbox(struct slice bytes, struct outbox_record *out, struct err *err);
 
-/* meta: "type/<n>": an interned function type and the state values it declared. */
+/* meta: "type/<n>" (of a spec: state, mode, expire_ms, name, typename): an interned function type and the state values
+ * it declared. */
 struct type_record {
     struct slice space;
     struct slice name;
@@ -113,9 +121,10 @@ struct spec_record {
     uint32_t state; /* number of its name within the type */
     struct state_spec spec;
 };
-void record_begin_type(struct buf *buf, const struct type_record *record);
-void record_add_spec(struct buf *buf, const struct spec_record *spec);
-void record_end_type(struct buf *buf);
+/* Returns where the record begins in the buffer: record_end_type takes it. */
+MUST_USE size_t record_begin_type(struct buf *buf, const struct type_record *record);
+void record_add_spec(struct buf *buf, const struct spec_record *spec); /* spec_count times */
+void record_end_type(struct buf *buf, size_t start);
 MUST_USE enum err_code record_get_type(struct slice bytes, struct type_record *out, struct record_cursor *out_specs,
                                        struct err *err);
 MUST_USE enum err_code record_next_spec(struct record_cursor *cursor, struct spec_record *out, struct err *err);

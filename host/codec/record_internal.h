@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * record_internal.h: the frame of a record, and its fields one by one. For record*.c only.
+ */
+#pragma once
+
+#include "check.h"
+#include "hash.h"
+#include "record.h"
+
+enum {
+    FORMAT_BYTES = 1,
+    CRC_BYTES = 4,
+    FRAME_BYTES = FORMAT_BYTES + CRC_BYTES,
+};
+
+/* ---- writing: room for the whole is reserved once, then bytes are stored without a question --------------- */
+
+struct writer {
+    uint8_t *at; /* NULL: the buffer is full, nothing is written */
+    uint8_t *end;
+};
+
+static inline struct writer writer_begin(struct buf *buf, size_t size)
+{
+    uint8_t *at = buf_reserve(buf, size);
+
+    if (at == NULL) {
+        return (struct writer){NULL, NULL};
+    }
+    buf->size += size;
+    return (struct writer){at, at + size};
+}
+
+static inline void put_u8(struct writer *writer, uint8_t value)
+{
+    *writer->at++ = value;
+}
+
+static inline void put_u32(struct writer *writer, uint32_t value)
+{
+    const uint8_t bytes[4] = {(uint8_t)value, (uint8_t)(value >> 8), (uint8_t)(value >> 16), (uint8_t)(value >> 24)};
+
+    memcpy(writer->at, bytes, sizeof bytes);
+    writer->at += sizeof bytes;
+}
+
+static inline void put_u64(struct writer *writer, uint64_t value)
+{
+    put_u32(writer, (uint32_t)value);
+    put_u32(writer, (uint32_t)(value >> 32));
+}
+
+static inline void put_bytes(struct writer *writer, const void *bytes, size_t size)
+{
+    memcpy(writer->at, bytes, size);
+    writer->at += size;
+}
+
+static inline void put_slice(struct writer *writer, struct slice slice)
+{
+    put_u32(writer, (uint32_t)slice.size);
+    if (slice.size > 0) {
+        put_bytes(writer, slice.data, slice.size);
+    }
+}
+
+static inline void put_address(struct writer *writer, const struct address *address)
+{
+    put_slice(writer, address->space);
+    put_slice(writer, address->name);
+    put_slice(writer, address->id);
+}
+
+/* Bytes of a slice with its length. */
+static inline size_t slice_bytes(struct slice slice)
+{
+    check(slice.size <= UINT32_MAX);
+    return 4 + slice.size;
+}
+
+static inline size_t address_bytes(const struct address *address)
+{
+    return slice_bytes(address->space) + slice_bytes(address->name) + slice_bytes(address->id);
+}
+
+/* A record of `size` bytes of fields: room for all of it, the format byte written. */
+static inline struct writer record_begin(struct buf *buf, size_t size)
+{
+    struct writer writer = writer_begin(buf, FRAME_BYTES + size);
+
+    if (writer.at != NULL) {
+        put_u8(&writer, RECORD_FORMAT);
+    }
+    return writer;
+}
+
+/* The checksum over all `size` bytes of fields and the format byte; they must have been filled exactly. */
+static inline void record_end(struct writer *writer, size_t size)
+{
+    check(writer->end - writer->at == CRC_BYTES);
+    const struct slice covered = {writer->at - size - FORMAT_BYTES, FORMAT_BYTES + size};
+    put_u32(writer, hash_crc32c(0, covered));
+}
+
+/* The checksum of a record that was written in several pieces from `start` on. */
+static inline void record_seal(struct buf *buf, size_t start)
+{
+    if (buf->overflow) {
+        return;
+    }
+    check(start < buf->size);
+    const uint32_t crc = hash_crc32c(0, (struct slice){buf->data + start, buf->size - start});
+    struct writer writer = writer_begin(buf, CRC_BYTES);
+    if (writer.at != NULL) {
+        put_u32(&writer, crc);
+    }
+}
+
+/* ---- reading: every length is checked; once short, all that follows is zero ------------------------------- */
+
+struct reader {
+    const uint8_t *at;
+    size_t left;
+    bool is_bad; /* sticky: too short, or a value that is never written */
+};
+
+static inline const uint8_t *get_bytes(struct reader *reader, size_t size)
+{
+    if (reader->is_bad || size > reader->left) {
+        reader->is_bad = true;
+        return NULL;
+    }
+    const uint8_t *at = reader->at;
+    reader->at += size;
+    reader->left -= size;
+    return at;
+}
+
+static inline uint8_t get_u8(struct reader *reader)
+{
+    const uint8_t *at = get_bytes(reader, 1);
+
+    return at == NULL ? 0 : at[0];
+}
+
+static inline bool get_bool(struct reader *reader)
+{
+    const uint8_t value = get_u8(reader);
+
+    reader->is_bad = reader->is_bad || value > 1;
+    return value == 1;
+}
+
+static inline uint32_t get_u32(struct reader *reader)
+{
+    const uint8_t *at = get_bytes(reader, 4);
+
+    if (at == NULL) {
+        return 0;
+    }
+    return (uint32_t)at[3] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[1] << 8 | at[0];
+}
+
+static inline uint64_t get_u64(struct reader *reader)
+{
+    const uint64_t low = get_u32(reader);
+
+    return (uint64_t)get_u32(reader) << 32 | low;
+}
+
+static inline struct slice get_slice(struct reader *reader)
+{
+    const uint32_t size = get_u32(reader);
+    const uint8_t *at = get_bytes(reader, size);
+
+    return at == NULL || size == 0 ? SLICE_EMPTY : (struct slice){at, size};
+}
+
+static inline struct address get_address(struct reader *reader)
+{
+    struct address address;
+
+    address.space = get_slice(reader);
+    address.name = get_slice(reader);
+    address.id = get_slice(reader);
+    return address;
+}
+
+/* Checks the frame. The checksum comes first: a newer format promises only that it and the format byte stay. */
+static inline enum err_code reader_begin(struct reader *reader, struct slice bytes, const char *what, struct err *err)
+{
+    *reader = (struct reader){NULL, 0, true};
+    if (bytes.size < FRAME_BYTES) {
+        return err_set(err, ERR_CORRUPT, "the %s record has only %zu bytes", what, bytes.size);
+    }
+    const struct slice covered = {bytes.data, bytes.size - CRC_BYTES};
+    struct reader tail = {bytes.data + covered.size, CRC_BYTES, false};
+    if (get_u32(&tail) != hash_crc32c(0, covered)) {
+        return err_set(err, ERR_CORRUPT, "the %s record of %zu bytes fails its checksum", what, bytes.size);
+    }
+    const uint8_t format = bytes.data[0];
+    if (format > RECORD_FORMAT) {
+        return err_set(err, ERR_NEWER_FORMAT, "the %s record has format %u; this version reads up to %u", what, format,
+                       RECORD_FORMAT);
+    }
+    if (format == 0) {
+        return err_set(err, ERR_CORRUPT, "the %s record has format 0, which never existed", what);
+    }
+    *reader = (struct reader){bytes.data + FORMAT_BYTES, covered.size - FORMAT_BYTES, false};
+    return ERR_NONE;
+}
+
+static inline enum err_code reader_end(const struct reader *reader, const char *what, struct err *err)
+{
+    if (reader->is_bad) {
+        return err_set(err, ERR_CORRUPT, "the %s record ends too early or holds an impossible value", what);
+    }
+    if (reader->left != 0) {
+        return err_set(err, ERR_CORRUPT, "the %s record has %zu bytes too many", what, reader->left);
+    }
+    return ERR_NONE;
+}
