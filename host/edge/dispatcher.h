@@ -4,7 +4,12 @@
  *
  * Moves bytes and decides nothing: blame, retries and limits are the engine's. Names are looked up by a
  * helper, bodies over LIMIT_PARSE_INLINE_BYTES_MAX are parsed by one. Every call given to dispatcher_call
- * comes back exactly once through dispatcher_take. Thread: loop.
+ * comes back exactly once through dispatcher_take. Memory: requests are bounded by the engine's credit,
+ * answers by their endpoint's limit and by LIMIT_ARENA_BYTES_MAX in all.
+ * The deadline covers look-up, connection and answer. If it passes before anything was sent, the call was
+ * unreachable, not timed out: that says nothing of the function. A connection that the peer closed while it
+ * rested is replaced by libcurl, the request sent anew: nothing had come back on it. A name's other addresses are tried
+ * within the same call as long as none takes a connection. Thread: loop.
  */
 #pragma once
 
@@ -24,6 +29,8 @@ struct dispatcher_options {
     uint32_t calls_in_flight_max;
 };
 
+/* Makes a dispatcher for the endpoints of the registry, which must outlive it, as must loop and helper. The helper
+ * wants two threads: one may be held by a dead name server. */
 MUST_USE enum err_code dispatcher_create(const struct dispatcher_options *options, struct dispatcher **out,
                                          struct err *err) LOOP_THREAD;
 /* Ends every call without reporting it. */
@@ -36,7 +43,7 @@ void dispatcher_call(struct dispatcher *dispatcher, const struct effect_call *ca
 uint32_t dispatcher_take(struct dispatcher *dispatcher, struct input *out_inputs, uint32_t max) LOOP_THREAD;
 /* True if dispatcher_take has something. */
 bool dispatcher_has_ended(const struct dispatcher *dispatcher);
-/* Lets libcurl see its time-outs; once a turn. */
+/* Sends what dispatcher_call began and sees to time-outs; once a turn, best after the last dispatcher_call of it. */
 void dispatcher_run(struct dispatcher *dispatcher) LOOP_THREAD;
 /* Milliseconds until dispatcher_run must be called even if nothing stirs; -1: no need. */
 int dispatcher_timeout_ms(struct dispatcher *dispatcher) LOOP_THREAD;

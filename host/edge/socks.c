@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "socks.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "check.h"
+
+struct sock {
+    struct loop_watch watch;
+    struct socks *socks;
+    uint32_t wanted;     /* 0: it rests */
+    uint32_t registered; /* events in epoll; 0: not there */
+    bool is_tls;
+};
+
+struct socks {
+    struct loop *loop;
+    socks_ready *ready;
+    void *context;
+    struct sock **by_fd;
+    size_t capacity;
+    uint32_t count;
+    uint32_t tls_count;
+};
+
+struct socks *socks_create(struct loop *loop, socks_ready *ready, void *context)
+{
+    struct socks *socks = calloc(1, sizeof(*socks));
+    check(socks != NULL);
+    *socks = (struct socks){.loop = loop, .ready = ready, .context = context};
+    return socks;
+}
+
+void socks_destroy(struct socks *socks)
+{
+    if (socks == NULL) {
+        return;
+    }
+    check(socks->count == 0);
+    free(socks->by_fd);
+    free(socks);
+}
+
+static void set_registered(struct sock *sock, uint32_t events) LOOP_THREAD
+{
+    struct err err;
+    enum err_code code = ERR_NONE;
+    if (events == sock->registered) {
+        return;
+    }
+    if (events == 0) {
+        loop_unwatch(sock->socks->loop, &sock->watch);
+    } else if (sock->registered == 0) {
+        code = loop_watch(sock->socks->loop, &sock->watch, events, &err);
+    } else {
+        code = loop_rewatch(sock->socks->loop, &sock->watch, events, &err);
+    }
+    /* A socket that cannot be watched (the kernel has no memory for it) lets its call run into the deadline. */
+    if (code == ERR_NONE) {
+        sock->registered = events;
+    }
+}
+
+static void on_ready(void *context, uint32_t events)
+{
+    thread_assume(&thread_loop);
+    struct sock *sock = context;
+
+    if (sock->wanted == 0) {
+        /* Writable says nothing; all else is mostly the peer's end, which libcurl finds when it wants to use the
+         * connection again. */
+        set_registered(sock, events == EPOLLOUT ? EPOLLIN : 0);
+        return;
+    }
+    if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
+        events |= sock->wanted; /* reading or writing finds the error */
+    }
+    sock->socks->ready(sock->socks->context, sock->watch.fd, events & sock->wanted);
+}
+
+static void grow(struct socks *socks, size_t index)
+{
+    size_t capacity = index < 64 ? 128 : index * 2;
+    struct sock **by_fd = realloc(socks->by_fd, capacity * sizeof(struct sock *));
+    check(by_fd != NULL);
+    memset(by_fd + socks->capacity, 0, (capacity - socks->capacity) * sizeof(struct sock *));
+    socks->by_fd = by_fd;
+    socks->capacity = capacity;
+}
+
+void socks_open(struct socks *socks, int fd, bool is_tls)
+{
+    check(fd >= 0);
+    if ((size_t)fd >= socks->capacity) {
+        grow(socks, (size_t)fd);
+    }
+    check(socks->by_fd[fd] == NULL);
+    struct sock *sock = calloc(1, sizeof(*sock));
+    check(sock != NULL);
+    *sock = (struct sock){.watch = {.ready = on_ready, .context = sock, .fd = fd}, .socks = socks, .is_tls = is_tls};
+    socks->by_fd[fd] = sock;
+    socks->count++;
+    socks->tls_count += is_tls;
+}
+
+static struct sock *sock_of(struct socks *socks, int fd)
+{
+    check(fd >= 0 && (size_t)fd < socks->capacity && socks->by_fd[fd] != NULL);
+    return socks->by_fd[fd];
+}
+
+void socks_close(struct socks *socks, int fd)
+{
+    struct sock *sock = sock_of(socks, fd);
+    set_registered(sock, 0);
+    socks->by_fd[fd] = NULL;
+    socks->count--;
+    socks->tls_count -= sock->is_tls;
+    free(sock);
+    (void)close(fd); /* nothing is left to do about a socket that does not close well */
+}
+
+void socks_want(struct socks *socks, int fd, uint32_t events)
+{
+    struct sock *sock = sock_of(socks, fd);
+    sock->wanted = events;
+    if (events != 0) {
+        set_registered(sock, events);
+    }
+}
+
+uint32_t socks_tls_count(const struct socks *socks)
+{
+    return socks->tls_count;
+}
