@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The app: a set of functions, and the ASGI callable that serves them.
+
+app = proa.App()
+…
+uvicorn counter:app --port 8000
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar, overload
+
+from . import _protocol
+from ._context import Context
+from ._function import Function, make_function
+from ._model import ReplyTo
+from ._state import State
+from .errors import DefinitionError, RequestError
+
+S = TypeVar("S", bound=State)
+S2 = TypeVar("S2", bound=State)
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+FEATURES = b"partial"
+CONTENT_TYPE = b"application/octet-stream"
+REQUEST_BYTES_MAX = 64 << 20
+_FEATURE_HEADER = (b"proa-features", FEATURES)
+_ANSWER_HEADERS = [(b"content-type", CONTENT_TYPE), _FEATURE_HEADER]
+
+
+class _Declare(Protocol[S]):
+    """What `app.function(…)` returns: it turns a handler into a Function."""
+
+    @overload
+    def __call__(self, handler: Callable[[Context[S], In], Awaitable[ReplyTo[Out]]], /) -> Function[S, In, Out]: ...
+    @overload
+    def __call__(self, handler: Callable[[Context[S], In], Awaitable[Out]], /) -> Function[S, In, Out]: ...
+    @overload
+    def __call__(self, handler: Callable[[Context[S]], Awaitable[ReplyTo[Out]]], /) -> Function[S, None, Out]: ...
+    @overload
+    def __call__(self, handler: Callable[[Context[S]], Awaitable[Out]], /) -> Function[S, None, Out]: ...
+    @overload
+    def __call__(self, handler: Callable[[Context[S], In], ReplyTo[Out]], /) -> Function[S, In, Out]: ...
+    @overload
+    def __call__(self, handler: Callable[[Context[S], In], Out], /) -> Function[S, In, Out]: ...
+    @overload
+    def __call__(self, handler: Callable[[Context[S]], ReplyTo[Out]], /) -> Function[S, None, Out]: ...
+    @overload
+    def __call__(self, handler: Callable[[Context[S]], Out], /) -> Function[S, None, Out]: ...
+
+
+class _DeclareAny(Protocol):
+    """The same where the state is read from the handler's annotation."""
+
+    @overload
+    def __call__(self, handler: Callable[[Context[S2], In], Awaitable[ReplyTo[Out]]], /) -> Function[S2, In, Out]: ...
+    @overload
+    def __call__(self, handler: Callable[[Context[S2], In], Awaitable[Out]], /) -> Function[S2, In, Out]: ...
+    @overload
+    def __call__(self, handler: Callable[[Context[S2]], Awaitable[ReplyTo[Out]]], /) -> Function[S2, None, Out]: ...
+    @overload
+    def __call__(self, handler: Callable[[Context[S2]], Awaitable[Out]], /) -> Function[S2, None, Out]: ...
+    @overload
+    def __call__(self, handler: Callable[[Context[S2], In], ReplyTo[Out]], /) -> Function[S2, In, Out]: ...
+    @overload
+    def __call__(self, handler: Callable[[Context[S2], In], Out], /) -> Function[S2, In, Out]: ...
+    @overload
+    def __call__(self, handler: Callable[[Context[S2]], ReplyTo[Out]], /) -> Function[S2, None, Out]: ...
+    @overload
+    def __call__(self, handler: Callable[[Context[S2]], Out], /) -> Function[S2, None, Out]: ...
+
+
+class App:
+    """A set of functions, served as an ASGI application."""
+
+    def __init__(self, *, threads: int | None = None, request_bytes_max: int = REQUEST_BYTES_MAX) -> None:
+        """Make an app without functions.
+
+        `threads` bounds how many functions that are not `async` run at once; `request_bytes_max` bounds the body of
+        a call, beyond which it is answered 413.
+        """
+        self._functions: dict[tuple[str, str], Function[Any, Any, Any]] = {}
+        self._threads = threads if threads is not None else min(32, (os.cpu_count() or 1) + 4)
+        self._pool: ThreadPoolExecutor | None = None
+        self._request_bytes_max = request_bytes_max
+
+    @overload
+    def function(self, name: str) -> _DeclareAny: ...
+    @overload
+    def function(self, name: str, *, state: type[S]) -> _Declare[S]: ...
+    def function(self, name: str, *, state: type[State] | None = None) -> Any:
+        """Serve a handler as the function type `name`, written namespace/name.
+
+            @app.function("example/counter")
+            async def counter(ctx: proa.Context[Counter], amount: int) -> int: ...
+
+        What it takes and answers is read from the annotations; so is its state, unless `state` names it. A handler
+        that is not `async` runs in a thread.
+        """
+        local_names = sys._getframe(1).f_locals
+
+        def declare(handler: Any) -> Function[Any, Any, Any]:
+            function = make_function(name, handler, state, local_names)
+            key = (function.namespace, function.name)
+            if key in self._functions:
+                raise DefinitionError(f"function {name} is declared twice in this app; give one of them another name")
+            self._functions[key] = function
+            return function
+
+        return declare
+
+    @property
+    def functions(self) -> Iterable[Function[Any, Any, Any]]:
+        """The functions served, in the order of their declaration."""
+        return self._functions.values()
+
+    def _threads_of(self) -> Executor:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads, "proa-function")
+        return self._pool
+
+    def close(self) -> None:
+        """End the threads, once what they run is done. A server does this at its shutdown."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] == "http":
+            try:
+                answer = await self._answer(scope, receive)
+            except RequestError as error:
+                await _send_text(send, error.status, str(error))
+            else:
+                if answer is None:
+                    await _send_text(send, 200, self._help(), body_wanted=scope["method"] != "HEAD")
+                elif answer is not _GONE:
+                    length = (b"content-length", b"%d" % len(answer))
+                    await send({"type": "http.response.start", "status": 200, "headers": [*_ANSWER_HEADERS, length]})
+                    await send({"type": "http.response.body", "body": answer})
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await receive()
+            await send({"type": "websocket.close", "code": 1003})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> bytes | None:
+        """Return the answer to a call, None for a visit of a browser, _GONE if the host hung up."""
+        if scope["method"] != "POST":
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
+            if scope["method"] in ("GET", "HEAD") and path in ("", "/"):
+                return None
+            raise RequestError(405, "a function is called by POST")
+        content_type = trace_header = b""
+        is_partial = False
+        for name, value in scope["headers"]:
+            if name == b"content-type":
+                content_type = value
+            elif name == b"proa-features":
+                is_partial = value == FEATURES or FEATURES in [word.strip() for word in value.split(b",")]
+            elif name == b"traceparent":
+                trace_header = value
+            elif name == b"content-length" and len(value) > 7 and int(value) > self._request_bytes_max:
+                raise self._too_large()
+        if content_type.lower() != CONTENT_TYPE:
+            raise RequestError(415, f"the Content-Type of a call is {CONTENT_TYPE.decode()}")
+        body = await self._body(receive)
+        if body is None:
+            return _GONE
+        return await _protocol.handle(
+            self._functions,
+            self._threads_of,
+            body,
+            is_partial=is_partial,
+            trace_header=trace_header.decode("latin-1"),
+        )
+
+    async def _body(self, receive: Receive) -> bytes | None:
+        """Return the whole body, None if the host hung up."""
+        event = await receive()
+        body: bytes = event.get("body", b"")
+        if event.get("more_body"):
+            parts, size = [body], len(body)
+            while event.get("more_body"):
+                event = await receive()
+                parts.append(event.get("body", b""))
+                size += len(parts[-1])
+                if size > self._request_bytes_max:
+                    raise self._too_large()
+            body = b"".join(parts)
+        if len(body) > self._request_bytes_max:
+            raise self._too_large()
+        return body if event["type"] == "http.request" else None
+
+    def _too_large(self) -> RequestError:
+        return RequestError(
+            413, f"the body of a call is at most {self._request_bytes_max} bytes here; see App(request_bytes_max=…)"
+        )
+
+    def _help(self) -> str:
+        names = "".join(f"  {function.typename}\n" for function in self.functions)
+        return f"This address serves functions to a Proa host, which calls them by POST:\n\n{names}"
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            event = await receive()
+            if event["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                self.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+_GONE = b"gone: the host hung up before its call was read"
+
+
+async def _send_text(send: Send, status: int, text: str, *, body_wanted: bool = True) -> None:
+    body = (text.rstrip("\n") + "\n").encode("utf-8", "replace")
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(body)),
+        _FEATURE_HEADER,
+    ]
+    if status == 405:
+        headers.append((b"allow", b"POST"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body if body_wanted else b""})

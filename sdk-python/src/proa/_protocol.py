@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One call of the host: a ToFunction message in, a FromFunction message out.
+
+The messages of a call are handled one after another. What each does is added to one answer; when one fails, what it
+did is taken back to the mark set before it, and the answer covers the messages before it (if the host announced
+`partial`; otherwise the whole call fails, for the protocol has no other way to say it).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from typing import Any, Final
+
+from google.protobuf.message import DecodeError
+
+from . import _wire_pb2 as wire
+from ._codec import codec_of
+from ._context import Context, put_reply
+from ._function import Function
+from ._model import HOST_NAMESPACE, REPLY_TYPE, Address, ReplyTo
+from ._state import Cells, State
+from .errors import (
+    Reject,
+    RequestError,
+    StateTypeError,
+    UsageError,
+    ValueDecodeError,
+    ValueEncodeError,
+    clean_text,
+)
+
+_logger = logging.getLogger("proa")
+_NOTHING: Final = codec_of(None, "no content")
+_MODIFY: Final = wire.FromFunction.PersistedValueMutation.MODIFY
+_MODES: Final = {
+    "after_write": wire.FromFunction.ExpirationSpec.AFTER_WRITE,
+    "after_invoke": wire.FromFunction.ExpirationSpec.AFTER_INVOKE,
+}
+
+AnyFunction = Function[Any, Any, Any]
+Functions = Mapping[tuple[str, str], AnyFunction]
+OnFailure = Callable[[BaseException], None]
+
+
+class Call:
+    """The handling of one batch for one instance."""
+
+    __slots__ = ("address", "cells", "count", "effects", "failure", "function", "marks", "trace_header", "view")
+
+    def __init__(self, function: AnyFunction, address: Address, cells: Cells, count: int, trace_header: str) -> None:
+        self.function = function
+        self.address = address
+        self.cells = cells
+        self.count = count
+        self.effects = wire.FromFunction.InvocationResponse()
+        self.marks = (0, 0, 0)
+        self.trace_header = trace_header
+        self.view: type[State] = function.state or State
+        self.failure: tuple[int, Exception] | None = None
+
+    def begin(self, index: int, invocation: wire.ToFunction.Invocation) -> Context[Any]:
+        """Set the mark and make the context of one message."""
+        effects = self.effects
+        if index:
+            self.marks = (
+                len(effects.outgoing_messages),
+                len(effects.delayed_invocations),
+                len(effects.outgoing_egresses),
+            )
+        return Context(self.address, self.view._over(self.cells), invocation, effects, self.trace_header)
+
+    def arguments(self, context: Context[Any], invocation: wire.ToFunction.Invocation) -> tuple[Any, ...]:
+        """Decode the message. What cannot be read now cannot be read later either: it is refused."""
+        function = self.function
+        try:
+            message = function.codec.get(invocation.argument)
+        except ValueDecodeError as error:
+            raise Reject("bad_message", f"function {function.typename}: {error}") from error
+        return (context, message) if function.takes_message else (context,)
+
+    def end(self, context: Context[Any], invocation: wire.ToFunction.Invocation, result: Any) -> None:
+        """Keep what one message changed, and answer who asked."""
+        context.state._keep()
+        if context._deferred:
+            if result is not None and not isinstance(result, ReplyTo):
+                raise UsageError("the handler deferred its answer and returned one as well; do one of the two")
+            return
+        caller = invocation.caller
+        if caller.type == REPLY_TYPE and caller.namespace == HOST_NAMESPACE:
+            codec = _NOTHING if result is None else self.function.reply_codec
+            try:
+                put_reply(self.effects, caller.id, codec, result)
+            except ValueEncodeError as error:
+                if inspect.iscoroutine(result):
+                    result.close()
+                raise ValueEncodeError(f"the answer of function {self.function.typename}: {error}") from error
+
+    def fail(self, index: int, error: Exception) -> None:
+        """Take back what a failed message did."""
+        self.failure = (index, error)
+        effects = self.effects
+        del effects.outgoing_messages[self.marks[0] :]
+        del effects.delayed_invocations[self.marks[1] :]
+        del effects.outgoing_egresses[self.marks[2] :]
+        if isinstance(error, Reject):
+            _logger.info("%s rejects message %d of %d: %s", self.address, index + 1, self.count, error)
+        else:
+            _logger.error("%s: message %d of %d failed", self.address, index + 1, self.count, exc_info=error)
+
+    def finish(self, is_partial: bool) -> bytes:
+        """Return the answer. RequestError if a message failed and the host cannot be told which."""
+        effects = self.effects
+        if self.failure is not None:
+            index, error = self.failure
+            code, text = describe(error)
+            if not is_partial:
+                raise RequestError(500, f"{self.address}: message {index + 1} of {self.count} failed: {code}: {text}")
+            put_failure(effects, index, code, text, not isinstance(error, Reject))
+        for spec in self.cells.changed.values():
+            mutation = effects.state_mutations.add()
+            mutation.state_name = spec.wire_name
+            data = self.cells.stored[spec.name]
+            if data is not None:
+                mutation.mutation_type = _MODIFY
+                value = mutation.state_value
+                value.typename = spec.codec.typename
+                value.has_value = True
+                value.value = data
+        return _answer(effects)
+
+
+def describe(error: Exception) -> tuple[str, str]:
+    """Return the code and the text a failure carries to the host."""
+    if isinstance(error, Reject):
+        return error.code, error.message
+    text = clean_text(f"{type(error).__name__}: {error}")
+    return ("state_type" if isinstance(error, StateTypeError) else "exception"), text
+
+
+def put_failure(
+    effects: wire.FromFunction.InvocationResponse, index: int, code: str, text: str, retryable: bool
+) -> None:
+    """Say which message failed, and why."""
+    failure = effects.failure
+    failure.index = index
+    failure.code = code
+    failure.message = text
+    failure.retryable = retryable
+    effects.failure.SetInParent()
+
+
+# Field 100 of FromFunction, length-delimited: the answer is this tag, a length and the response itself. Building it so
+# spares a copy of the whole response into a FromFunction.
+_RESULT_TAG: Final = b"\xa2\x06"
+
+
+def _answer(effects: wire.FromFunction.InvocationResponse) -> bytes:
+    data: bytes = effects.SerializeToString()
+    size = len(data)
+    if size < 0x80:
+        return b"%b%c%b" % (_RESULT_TAG, size, data)
+    head = bytearray(_RESULT_TAG)
+    while size >= 0x80:
+        head.append(size & 0x7F | 0x80)
+        size >>= 7
+    head.append(size)
+    return bytes(head) + data
+
+
+def _read_request(body: bytes) -> wire.ToFunction.InvocationBatchRequest:
+    try:
+        request = wire.ToFunction.FromString(body)
+    except DecodeError as error:
+        raise RequestError(400, f"the body is not a ToFunction message: {error}") from None
+    if not request.HasField("invocation"):
+        raise RequestError(400, "the ToFunction message holds no invocation")
+    return request.invocation
+
+
+def _unknown_function(batch: wire.ToFunction.InvocationBatchRequest, functions: Functions, is_partial: bool) -> bytes:
+    served = ", ".join(sorted(function.typename for function in functions.values())) or "none"
+    text = clean_text(f"function {batch.target.namespace}/{batch.target.type} is not served here; served: {served}")
+    _logger.error("%s", text)
+    if not is_partial or not batch.invocations:
+        raise RequestError(500, text)
+    effects = wire.FromFunction.InvocationResponse()
+    put_failure(effects, 0, "unknown_function", text, True)
+    return _answer(effects)
+
+
+def _missing_states(function: AnyFunction, names: Mapping[str, Any]) -> bytes | None:
+    missing = [spec for spec in function.specs if spec.wire_name not in names]
+    if not missing:
+        return None
+    answer = wire.FromFunction()
+    for spec in missing:
+        wanted = answer.incomplete_invocation_context.missing_values.add()
+        wanted.state_name = spec.wire_name
+        wanted.type_typename = spec.codec.typename
+        if spec.expiry is not None:
+            wanted.expiration_spec.mode = _MODES[spec.expiry.mode]
+            wanted.expiration_spec.expire_after_millis = spec.expiry.milliseconds
+    data: bytes = answer.SerializeToString()
+    return data
+
+
+async def _run(call: Call, invocations: Any) -> None:
+    handler = call.function.handler
+    for index, invocation in enumerate(invocations):
+        context = call.begin(index, invocation)
+        try:
+            result = await handler(*call.arguments(context, invocation))
+            call.end(context, invocation, result)
+        except Exception as error:
+            call.fail(index, error)
+            return
+        finally:
+            context._close()
+
+
+def _run_in_thread(call: Call, invocations: Any) -> None:
+    handler = call.function.handler
+    for index, invocation in enumerate(invocations):
+        context = call.begin(index, invocation)
+        try:
+            result = handler(*call.arguments(context, invocation))
+            call.end(context, invocation, result)
+        except Exception as error:
+            call.fail(index, error)
+            return
+        finally:
+            context._close()
+
+
+async def handle(
+    functions: Functions,
+    pool: Callable[[], Executor],
+    body: bytes,
+    *,
+    is_partial: bool,
+    trace_header: str = "",
+    on_failure: OnFailure | None = None,
+) -> bytes:
+    """Handle one call. RequestError says with which status it is refused.
+
+    `pool` gives the threads of functions that are not async; a batch stays in one thread, so its order is kept.
+    """
+    batch = _read_request(body)
+    target = batch.target
+    function = functions.get((target.namespace, target.type))
+    if function is None:
+        return _unknown_function(batch, functions, is_partial)
+    invocations = batch.invocations
+    cells = Cells()
+    call = Call(function, Address(target.namespace, target.type, target.id), cells, len(invocations), trace_header)
+    if function.specs:
+        states = {state.state_name: state for state in batch.state}
+        missing = _missing_states(function, states)
+        if missing is not None:
+            return missing
+        try:
+            for spec in function.specs:
+                source = states[spec.wire_name].state_value
+                cells.put(spec, source, source.has_value)
+        except StateTypeError as error:
+            call.fail(0, error)
+    if call.failure is None:
+        if function.is_async:
+            await _run(call, invocations)
+        else:
+            context = contextvars.copy_context()
+            await asyncio.get_running_loop().run_in_executor(
+                pool(), lambda: context.run(_run_in_thread, call, invocations)
+            )
+    if call.failure is not None and on_failure is not None:
+        on_failure(call.failure[1])
+    return call.finish(is_partial)
