@@ -28,6 +28,10 @@ struct http_request {
     struct slice proa_type;
     struct slice traceparent;
     struct slice accept;
+    /* ERR_NONE, or why the server did not take it: ERR_TOO_LARGE (body), ERR_OVERLOADED (connections, memory),
+     * ERR_BAD_REQUEST (a NUL byte in the request line). Then `body` is empty and the handler must answer at once. */
+    enum err_code trouble;
+    uint64_t arrived_us; /* clock_monotonic_us when its first line was read */
 };
 
 struct http_header {
@@ -43,14 +47,17 @@ struct http_answer {
     uint32_t header_count;
 };
 
+enum { HTTP_MEMORY_BYTES_DEFAULT = 256 << 20 };
+
 typedef void http_handler(void *context, const struct http_request *request);
 
 struct http_server_options {
     const char *address; /* to listen on, numeric */
     uint16_t port;       /* 0: any free one */
     uint32_t body_bytes_max;
-    uint32_t connections_max;
-    uint32_t idle_timeout_s; /* of a connection between requests and while a body trickles in */
+    uint64_t memory_bytes_max; /* of all bodies held at once; 0: HTTP_MEMORY_BYTES_DEFAULT */
+    uint32_t connections_max;  /* a connection beyond 90 % of it is answered by ERR_OVERLOADED and closed */
+    uint32_t idle_timeout_s;   /* of a connection between requests; twice that for a request to arrive whole */
     http_handler *handler;
     void *context;
 };
@@ -61,13 +68,16 @@ MUST_USE enum err_code http_server_open(struct loop *loop, const struct http_ser
 uint16_t http_server_port(const struct http_server *server);
 /* Answers a request: within its handler or any time later. An id whose request is gone is ignored. */
 void http_server_answer(struct http_server *server, uint64_t id, const struct http_answer *answer) LOOP_THREAD;
+/* A request not yet answered, or NULL. */
+const struct http_request *http_server_request(const struct http_server *server, uint64_t id);
 /* Lets libmicrohttpd work: called by the loop's watch, and once at the end of every turn. */
 void http_server_run(struct http_server *server) LOOP_THREAD;
 /* Milliseconds until http_server_run must be called even if nothing stirs; -1: no need. */
 int http_server_timeout_ms(struct http_server *server) LOOP_THREAD;
 uint32_t http_server_connections(const struct http_server *server);
 uint32_t http_server_waiting(const struct http_server *server); /* requests not yet answered */
-/* Accepts no new connections and closes idle ones. */
+/* Accepts no new connections, closes idle ones, and the others after their answer. */
 void http_server_quiesce(struct http_server *server) LOOP_THREAD;
-/* Every request must have been answered. */
+/* Every request must have been answered, or its client gets a bare 503. Answers on their way have two seconds to
+ * leave. Helper jobs that read a request must have ended. */
 void http_server_close(struct http_server *server) LOOP_THREAD; /* accepts NULL */
