@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "attributes.h"
-#include "limits.h"
+#include "limit.h"
 
 #define ERR_TABLE(X)                                                                         \
     /* name               code                    http  retry  meaning */                    \

@@ -12,7 +12,7 @@
 
 #include "check.h"
 #include "clock.h"
-#include "limits.h"
+#include "limit.h"
 
 enum {
     ESCAPE_BYTES_MAX = 6, /* \u00XX */

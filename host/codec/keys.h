@@ -21,7 +21,7 @@
 #include "address.h"
 #include "bytes.h"
 #include "hash.h"
-#include "limits.h"
+#include "limit.h"
 
 struct key {
     uint16_t size;

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "limits.h"
+#include "limit.h"
 
 enum { EVENTS_MAX = LIMIT_INPUTS_PER_TURN_MAX };
 

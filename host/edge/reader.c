@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "limits.h"
+#include "limit.h"
 
 enum {
     THREADS_MAX = 16,

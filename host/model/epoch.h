@@ -12,7 +12,7 @@
 
 #include "arena.h"
 #include "bytes.h"
-#include "limits.h"
+#include "limit.h"
 
 /* The tables of the store. The numbers are names on disk (LMDB database "0", "1", …): never reuse one. */
 #define STORE_TABLES(X)         \

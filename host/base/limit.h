@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * limits.h: the only home of hard bounds. Each has its unit and its reason.
+ * limit.h: the only home of hard bounds. Each has its unit and its reason. (Not limits.h: that name is libc's.)
  *
  * Values a user may tune stand in the option table (config) and have these as their caps.
  */
@@ -17,6 +17,8 @@ enum {
     LIMIT_STATE_NAME_BYTES_MAX = 255,       /* of the name of a state value */
     LIMIT_TOKEN_BYTES_MAX = 4096,           /* of a cancellation token */
     LIMIT_TRACEPARENT_BYTES_MAX = 55,       /* W3C Trace Context, version 00 */
+    LIMIT_FAILURE_CODE_BYTES_MAX = 128,     /* of the code of a function's failure */
+    LIMIT_FAILURE_TEXT_BYTES_MAX = 1024,    /* of its sentence: what is longer is cut */
     LIMIT_ERR_TEXT_BYTES_MAX = 480,         /* one sentence, or two */
     LIMIT_LOG_LINE_BYTES_MAX = 4096,        /* PIPE_BUF: a line is written in one piece */
     LIMIT_STATE_INLINE_BYTES_MAX = 4096,    /* larger values leave the instance record for table `state` */
