@@ -42,16 +42,25 @@ struct arena *arena_create(size_t bytes_max)
     return arena;
 }
 
-void arena_destroy(struct arena *arena)
+void arena_reset(struct arena *arena)
 {
-    if (arena == NULL) {
-        return;
-    }
     for (struct chunk *chunk = arena->head; chunk != &arena->first;) {
         struct chunk *next = chunk->next;
         free(chunk);
         chunk = next;
     }
+    arena->head = &arena->first;
+    arena->first.used = 0;
+    arena->bytes = 0;
+    arena->chunk_bytes_next = 2 * CHUNK_BYTES_MIN;
+}
+
+void arena_destroy(struct arena *arena)
+{
+    if (arena == NULL) {
+        return;
+    }
+    arena_reset(arena);
     free(arena);
 }
 

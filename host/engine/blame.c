@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * blame.c: what follows from a failed call: for the endpoint, the instance, or the message.
+ *
+ * An attempt counts against a message only if it was alone in its call and the function itself answered for
+ * it; a failed batch is split, nobody blamed.
+ */
+#include <stdio.h>
+
+#include "core.h"
+
+static void split(struct engine *engine, struct instance *instance, uint32_t messages)
+{
+    instance->batch_messages = messages / 2;
+    calls_reschedule(engine, instance);
+}
+
+static void drop(struct engine *engine, struct instance *instance, enum err_code code, struct slice text,
+                 struct slice function_code)
+{
+    invocations_fail(engine, &instance->mailbox.head->body->envelope, code, text, function_code);
+    mailbox_pop(engine, instance);
+    instance->attempts = 0;
+    instance->failures = 0;
+    instance_set_blocked(engine, instance, BLOCKED_NOT);
+    calls_schedule(engine, instance);
+}
+
+/* The first message leaves its mailbox for good: into `parked`, or dropped if the policy says so. */
+static void give_up(struct engine *engine, struct instance *instance, enum err_code code, const struct failure *failure)
+{
+    const struct retry_policy *policy = &instance->type->endpoint->config->retry;
+    const struct envelope *envelope = &instance->mailbox.head->body->envelope;
+    char text[LIMIT_ERR_TEXT_BYTES_MAX];
+
+    if (failure != NULL && failure->message.size > 0) {
+        (void)snprintf(text, sizeof text, "%.*s",
+                       (int)(failure->message.size < sizeof text ? failure->message.size : sizeof text - 1),
+                       (const char *)failure->message.data); /* a cut text is still a sentence begun */
+    } else {
+        (void)snprintf(text, sizeof text, "the function failed for this message %u times", instance->attempts);
+    }
+    const struct slice function_code = failure == NULL ? SLICE_EMPTY : failure->code;
+    if (policy->then == RETRY_DROP) {
+        metric_add(engine, METRIC_MESSAGES_DROPPED, 1);
+        engine_note(engine, NOTE_WARN, "message.dropped", instance_text(engine, instance), "%s", text);
+        drop(engine, instance, code == ERR_PARKED ? ERR_DROPPED : code, slice_of(text), function_code);
+        return;
+    }
+    if (parked_is_full(engine)) {
+        instance_set_blocked(engine, instance, BLOCKED_PARKED_FULL);
+        calls_backoff(engine, instance, policy->max_ms);
+        return;
+    }
+    parked_put(engine, instance, envelope, code == ERR_REJECTED ? "rejected" : "attempts", text, instance->attempts);
+    drop(engine, instance, code, slice_of(text), function_code);
+}
+
+void blame_message(struct engine *engine, struct instance *instance, const struct failure *failure)
+{
+    const struct retry_policy *policy = &instance->type->endpoint->config->retry;
+
+    check(instance->mailbox.head != NULL && instance->phase == PHASE_IDLE);
+    instance->attempts++;
+    if (failure != NULL && !failure->is_retryable) {
+        give_up(engine, instance, ERR_REJECTED, failure);
+        return;
+    }
+    if (instance->attempts >= policy->attempts && policy->then != RETRY_BLOCK) {
+        give_up(engine, instance, ERR_PARKED, failure);
+        return;
+    }
+    uint64_t delay_ms = retry_delay_ms(policy, instance->attempts, engine_random(engine, UINT64_MAX));
+    if (instance->attempts >= policy->attempts) {
+        instance_set_blocked(engine, instance, BLOCKED_ATTEMPTS);
+        delay_ms = policy->max_ms;
+    }
+    calls_backoff(engine, instance, delay_ms);
+}
+
+static void blame_instance(struct engine *engine, struct instance *instance, const struct input_result *input)
+{
+    const struct retry_policy *policy = &instance->type->endpoint->config->retry;
+    uint64_t delay_ms = 0;
+
+    instance->failures++;
+    delay_ms = retry_delay_ms(policy, instance->failures, engine_random(engine, UINT64_MAX));
+    if (input->outcome == CALL_HTTP_STATUS) { /* 413 */
+        instance_set_blocked(engine, instance, BLOCKED_TOO_LARGE);
+        delay_ms = policy->max_ms;
+    }
+    calls_backoff(engine, instance, delay_ms);
+}
+
+void blame_failure(struct engine *engine, struct call *call, const struct input_result *input)
+{
+    struct instance *instance = call->instance;
+    struct function_type *type = instance->type;
+    struct endpoint *endpoint = type->endpoint;
+    const bool others_succeeded = endpoint->successes > call->successes_before;
+
+    switch (retry_blame(input->outcome, input->http_status, others_succeeded)) {
+    case BLAME_NOBODY:
+        calls_reschedule(engine, instance);
+        break;
+    case BLAME_ENDPOINT:
+        calls_endpoint_down(engine, endpoint, call, input);
+        calls_reschedule(engine, instance);
+        break;
+    case BLAME_INSTANCE:
+        if (call->message_count > 1) {
+            split(engine, instance, call->message_count);
+        } else {
+            blame_instance(engine, instance, input);
+        }
+        break;
+    case BLAME_MESSAGE:
+        calls_endpoint_up(engine, endpoint); /* it answered, if only to say no */
+        if (!type->is_blocked) {
+            types_open(engine, type);
+        }
+        engine_note(engine, NOTE_WARN, "call.failed", instance_text(engine, instance), "%s",
+                    input->text == NULL ? "the function failed" : input->text);
+        if (call->message_count > 1) {
+            split(engine, instance, call->message_count);
+        } else {
+            blame_message(engine, instance, NULL);
+        }
+        break;
+    }
+    if (call->is_probe && endpoint->is_down && endpoint->probe.node.place == 0) {
+        calls_endpoint_up(engine, endpoint); /* a probe that found somebody to blame for it found the endpoint up */
+    }
+    types_try_another(engine, type);
+}

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * calls.c: whose turn it is: ready lines of endpoints, batches, calls in flight and their limits.
+ *
+ * A batch is a prefix of its mailbox and stays there until its result is applied; so whatever happens to a
+ * call, order is kept and nothing is lost (laws 1 and 2). Batching is by back-pressure: while an endpoint has
+ * a free call, whoever is ready leaves at once with what there is.
+ */
+#include <stdlib.h>
+
+#include "core.h"
+
+enum {
+    IN_FLIGHT_FIRST = 32,           /* where the adaptive limit begins, and its floor */
+    RETRY_AFTER_MS_MAX = 5 * 60000, /* a server may ask for more than is good for anybody */
+    CALL_BYTES_PER_MESSAGE = 64,
+};
+
+/* The pace at which an endpoint that is down is probed. */
+static const struct retry_policy probe_pace = {
+    .first_ms = 50, .factor_permille = 2000, .max_ms = 30000, .attempts = UINT32_MAX, .then = RETRY_BLOCK};
+
+static bool is_number(const struct table_node *node, const void *key)
+{
+    return container_of(node, const struct call, node)->number == *(const uint64_t *)key;
+}
+
+void calls_create(struct engine *engine)
+{
+    const struct registry *registry = engine->options.registry;
+
+    engine->endpoints = calloc(registry->endpoint_count + 1, sizeof *engine->endpoints);
+    engine->egress_numbers = calloc(registry->egress_count + 1, sizeof *engine->egress_numbers);
+    engine->egress_bytes = calloc(registry->egress_count + 1, sizeof *engine->egress_bytes);
+    check(engine->endpoints != NULL && engine->egress_numbers != NULL && engine->egress_bytes != NULL);
+    for (uint32_t i = 0; i < registry->endpoint_count; i++) {
+        struct endpoint *endpoint = &engine->endpoints[i];
+        endpoint->config = &registry->endpoints[i];
+        endpoint->index = i;
+        endpoint->limit = endpoint->config->in_flight == 0 ? IN_FLIGHT_FIRST : endpoint->config->in_flight;
+        endpoint->probe.kind = WAKE_ENDPOINT;
+    }
+}
+
+void calls_destroy(struct engine *engine)
+{
+    for (struct table_node *node = table_any(&engine->calls); node != NULL; node = table_any(&engine->calls)) {
+        table_remove(&engine->calls, node);
+        free(container_of(node, struct call, node));
+    }
+    table_done(&engine->calls);
+    free(engine->endpoints);
+    free(engine->egress_numbers);
+    free(engine->egress_bytes);
+}
+
+/* ---- where an instance waits --------------------------------------------------------------------------- */
+
+static void load(struct engine *engine, struct instance *instance)
+{
+    const struct hash_key *secret = (const struct hash_key *)(const void *)engine->store.secret;
+    struct read *read = reads_create(engine, READ_INSTANCE, instance, 2);
+
+    key_instance(&read->keys[0], instance->type->number, instance->id, secret);
+    key_instance_prefix(&read->keys[1], instance->type->number, instance->id, secret);
+    read->ranges[0] = (struct read_range){.kind = RANGE_KEY, .table = STORE_INSTANCE};
+    read->ranges[1] = (struct read_range){.kind = RANGE_PREFIX, .table = STORE_STATE};
+    instance->read = read;
+    instance->phase = PHASE_LOADING;
+    reads_start(engine, read);
+}
+
+void calls_pend(struct instance *instance)
+{
+    check(instance->phase == PHASE_IDLE);
+    instance->phase = PHASE_PENDING;
+    list_push(&instance->type->pending, &instance->queue);
+}
+
+/* Loads what is missing; true if the instance could be called now, as far as it is concerned. */
+static bool prepare(struct engine *engine, struct instance *instance)
+{
+    if (!instance->is_loaded) {
+        if (instance->type->number != TYPE_NUMBER_NONE) {
+            load(engine, instance);
+            return false;
+        }
+        instance->is_loaded = true; /* its type never answered: it has no rows */
+    }
+    if (instance->mailbox.count == 0) {
+        return false;
+    }
+    if (!mailbox_warm(engine, instance)) {
+        mailbox_thaw(engine, instance);
+        return false;
+    }
+    return true;
+}
+
+static void schedule(struct engine *engine, struct instance *instance, bool is_first)
+{
+    if (instance->phase != PHASE_IDLE || engine->phase != ENGINE_READY || instance->blocked == BLOCKED_CORRUPT ||
+        (instance->mailbox.count == 0 && instance->expiry_due == 0)) {
+        return;
+    }
+    if (!prepare(engine, instance)) {
+        return;
+    }
+    struct endpoint *endpoint = instance->type->endpoint;
+    if (endpoint == NULL) {
+        calls_pend(instance);
+        return;
+    }
+    instance->phase = PHASE_READY;
+    engine->ready_count++;
+    if (is_first) {
+        list_push_front(&endpoint->ready, &instance->queue);
+    } else {
+        list_push(&endpoint->ready, &instance->queue);
+    }
+}
+
+void calls_schedule(struct engine *engine, struct instance *instance)
+{
+    schedule(engine, instance, false);
+}
+
+void calls_reschedule(struct engine *engine, struct instance *instance)
+{
+    schedule(engine, instance, true);
+}
+
+void calls_backoff(struct engine *engine, struct instance *instance, uint64_t delay_ms)
+{
+    check(instance->phase == PHASE_IDLE);
+    instance->phase = PHASE_BACKOFF;
+    engine_wake_at(engine, &instance->wake, engine->now_ms + delay_ms);
+}
+
+void calls_release_syncing(struct engine *engine)
+{
+    for (size_t left = engine->syncing.count; left > 0; left--) {
+        struct instance *instance = container_of(list_pop(&engine->syncing), struct instance, queue);
+        if (instance->held != NULL) {
+            instance->phase = PHASE_HELD;
+            apply_retry_held(engine, instance);
+        } else {
+            instance->phase = PHASE_IDLE;
+            calls_reschedule(engine, instance);
+        }
+    }
+}
+
+/* ---- batches ------------------------------------------------------------------------------------------- */
+
+static bool is_on_disk(const struct engine *engine, const struct body *body)
+{
+    return !link_is_linked(&body->fresh) && body->epoch <= engine->committed;
+}
+
+/* How many messages the next call carries; 0: none before the next commit (run_ahead: false). */
+static uint32_t cut(const struct engine *engine, const struct instance *instance)
+{
+    const struct endpoint_config *config = instance->type->endpoint->config;
+    uint32_t count_max = config->batch_messages_max;
+    uint32_t count = 0;
+    uint64_t bytes = 0;
+
+    if (instance->batch_messages != 0 && instance->batch_messages < count_max) {
+        count_max = instance->batch_messages;
+    }
+    if (!config->run_ahead && instance->changed_epoch > engine->committed) {
+        return 0;
+    }
+    for (const struct message *message = instance->mailbox.head; message != instance->mailbox.cold && count < count_max;
+         message = message->next) {
+        bytes += message->body->envelope.value.size + CALL_BYTES_PER_MESSAGE;
+        if ((count > 0 && bytes > config->batch_bytes_max) ||
+            (!config->run_ahead && !is_on_disk(engine, message->body))) {
+            break;
+        }
+        count++;
+    }
+    return count;
+}
+
+static void fill_states(struct engine *engine, const struct instance *instance, struct effect_call *effect)
+{
+    const struct function_type *type = instance->type;
+    struct call_state *states = engine_step_alloc(engine, (type->spec_count + 1) * sizeof *states);
+
+    for (uint32_t i = 0; i < type->spec_count; i++) {
+        states[i].name = type->specs[i].spec.name;
+        if (i < instance->value_capacity && instance->values[i].data != NULL) {
+            states[i].value = (struct slice){instance->values[i].data, instance->values[i].size};
+        }
+    }
+    effect->states = states;
+    effect->state_count = type->spec_count;
+}
+
+static void fill_messages(struct engine *engine, const struct instance *instance, uint32_t count,
+                          struct effect_call *effect)
+{
+    struct call_message *messages = engine_step_alloc(engine, count * sizeof *messages);
+    const struct message *message = instance->mailbox.head;
+
+    for (uint32_t i = 0; i < count; i++, message = message->next) {
+        messages[i].caller = message->body->envelope.caller;
+        messages[i].value = message->body->envelope.value;
+        messages[i].traceparent = message->body->envelope.traceparent;
+        messages[i].number = message->number;
+    }
+    effect->messages = messages;
+    effect->message_count = count;
+}
+
+static void call(struct engine *engine, struct instance *instance, uint32_t count)
+{
+    struct endpoint *endpoint = instance->type->endpoint;
+    struct call *call = calloc(1, sizeof *call);
+    check(call != NULL);
+    struct effect_call *effect = &engine_effect(engine, EFFECT_CALL)->call;
+
+    call->number = ++engine->call_number;
+    call->instance = instance;
+    call->message_count = count;
+    call->successes_before = endpoint->successes;
+    call->is_probe = endpoint->is_down;
+    table_insert(&engine->calls, &call->node, call->number);
+    endpoint->is_probing = endpoint->is_down;
+    endpoint->in_flight++;
+    endpoint->window_was_busy = endpoint->window_was_busy || endpoint->in_flight >= endpoint->limit;
+    instance->type->calls++;
+    engine->calls_in_flight++;
+    instance->phase = PHASE_IN_FLIGHT;
+    metric_add(engine, METRIC_CALLS, 1);
+
+    effect->call = call->number;
+    effect->endpoint = endpoint->index;
+    effect->with_extensions = endpoint->has_extensions;
+    effect->timeout_ms = endpoint->config->timeout_ms;
+    effect->target = instance_address(instance);
+    fill_states(engine, instance, effect);
+    fill_messages(engine, instance, count, effect);
+}
+
+static bool may_call(const struct engine *engine, const struct endpoint *endpoint)
+{
+    if (endpoint->ready.count == 0 || engine->phase != ENGINE_READY || epochs_is_full(engine) ||
+        engine->calls_in_flight >= engine->options.calls_in_flight_max) {
+        return false;
+    }
+    if (endpoint->is_down) {
+        return !endpoint->is_probing && endpoint->probe.node.place == 0;
+    }
+    return endpoint->in_flight < endpoint->limit;
+}
+
+static void dispatch_one(struct engine *engine, struct endpoint *endpoint)
+{
+    struct instance *instance = container_of(list_pop(&endpoint->ready), struct instance, queue);
+
+    engine->ready_count--;
+    instance->phase = PHASE_IDLE;
+    if (!types_is_passable(instance->type)) {
+        calls_pend(instance);
+        return;
+    }
+    if (!mailbox_warm(engine, instance)) { /* its bodies were chilled while it waited */
+        mailbox_thaw(engine, instance);
+        return;
+    }
+    (void)instance_expire(engine, instance); /* how many is in the metrics */
+    const uint32_t count = cut(engine, instance);
+    if (count == 0) {
+        instance->phase = PHASE_SYNCING;
+        list_push(&engine->syncing, &instance->queue);
+        return;
+    }
+    call(engine, instance, count);
+}
+
+void calls_dispatch(struct engine *engine)
+{
+    for (uint32_t i = 0; i < engine->options.registry->endpoint_count; i++) {
+        while (may_call(engine, &engine->endpoints[i])) {
+            dispatch_one(engine, &engine->endpoints[i]);
+        }
+    }
+}
+
+/* ---- endpoints ----------------------------------------------------------------------------------------- */
+
+void calls_endpoint_up(struct engine *engine, struct endpoint *endpoint)
+{
+    endpoint->successes++;
+    endpoint->failures = 0;
+    if (endpoint->is_down) {
+        endpoint->is_down = false;
+        engine->down_endpoints--;
+        engine_wake_clear(engine, &endpoint->probe);
+        engine_note(engine, NOTE_INFO, "endpoint.up", endpoint->config->url, "it answers again");
+    }
+}
+
+void calls_endpoint_down(struct engine *engine, struct endpoint *endpoint, const struct call *call,
+                         const struct input_result *input)
+{
+    if (endpoint->is_down && !call->is_probe) {
+        return; /* one of many that failed together: the pace is that of the probes */
+    }
+    if (!endpoint->is_down) {
+        endpoint->is_down = true;
+        engine->down_endpoints++;
+        engine_note(engine, NOTE_WARN, "endpoint.down", endpoint->config->url, "%s",
+                    input->text == NULL ? "it does not answer" : input->text);
+    }
+    endpoint->failures++;
+    uint64_t delay_ms = retry_delay_ms(&probe_pace, endpoint->failures, engine_random(engine, UINT64_MAX));
+    const uint64_t asked_ms = input->retry_after_ms > RETRY_AFTER_MS_MAX ? RETRY_AFTER_MS_MAX : input->retry_after_ms;
+    delay_ms = delay_ms > asked_ms ? delay_ms : asked_ms;
+    engine_wake_at(engine, &endpoint->probe, engine->now_ms + delay_ms);
+}
+
+/* Raises the limit while all calls are busy and their time does not grow; judged once per `limit` answers. */
+static void adapt(struct endpoint *endpoint, uint32_t duration_us)
+{
+    endpoint->window_calls++;
+    endpoint->window_us += duration_us;
+    if (endpoint->config->in_flight != 0 || endpoint->window_calls < endpoint->limit) {
+        return;
+    }
+    const uint64_t mean_us = endpoint->window_us / endpoint->window_calls;
+    if (endpoint->base_us == 0 || mean_us < endpoint->base_us) {
+        endpoint->base_us = mean_us;
+    }
+    if (endpoint->window_was_busy && mean_us <= endpoint->base_us + endpoint->base_us / 5) {
+        endpoint->limit += endpoint->limit / 4;
+    } else if (mean_us > 2 * endpoint->base_us) {
+        endpoint->limit -= endpoint->limit / 5;
+    }
+    endpoint->limit = endpoint->limit < IN_FLIGHT_FIRST ? IN_FLIGHT_FIRST : endpoint->limit;
+    endpoint->limit = endpoint->limit > LIMIT_ENDPOINT_IN_FLIGHT_MAX ? LIMIT_ENDPOINT_IN_FLIGHT_MAX : endpoint->limit;
+    endpoint->base_us += endpoint->base_us / 64 + 1; /* forgets slowly what a better day was like */
+    endpoint->window_calls = 0;
+    endpoint->window_us = 0;
+    endpoint->window_was_busy = false;
+}
+
+/* ---- answers ------------------------------------------------------------------------------------------- */
+
+static void answered(struct engine *engine, struct call *call, struct result *take_result)
+{
+    struct instance *instance = call->instance;
+    struct function_type *type = instance->type;
+
+    if (take_result->kind == RESULT_DONE) {
+        apply_result(engine, call, take_result);
+        return;
+    }
+    const uint32_t specs_before = type->spec_count;
+    if (!types_handshake(engine, type, take_result)) {
+        calls_pend(instance);
+    } else {
+        if (type->spec_count > specs_before) {
+            types_answered(engine, type, call->number);
+        }
+        calls_reschedule(engine, instance);
+    }
+    result_destroy(take_result);
+}
+
+void calls_result(struct engine *engine, struct input_result *input)
+{
+    struct table_node *node = table_find(&engine->calls, input->call, is_number, &input->call);
+
+    if (node == NULL) {
+        metric_add(engine, METRIC_CALL_ANSWERS_LATE, 1);
+        result_destroy(TAKE(input->take_result));
+        return;
+    }
+    struct call *call = container_of(node, struct call, node);
+    struct instance *instance = call->instance;
+    struct endpoint *endpoint = instance->type->endpoint;
+
+    table_remove(&engine->calls, node);
+    check(instance->phase == PHASE_IN_FLIGHT && instance->mailbox.count >= call->message_count);
+    instance->phase = PHASE_IDLE;
+    instance->type->calls--;
+    engine->calls_in_flight--;
+    endpoint->in_flight--;
+    if (call->is_probe) {
+        endpoint->is_probing = false;
+    }
+    if (engine->phase != ENGINE_READY) {
+        result_destroy(TAKE(input->take_result)); /* stopping: the messages stay, and are sent again after a start */
+    } else if (input->outcome == CALL_ANSWERED) {
+        check(input->take_result != NULL);
+        endpoint->has_extensions = input->has_partial;
+        adapt(endpoint, input->duration_us);
+        calls_endpoint_up(engine, endpoint);
+        answered(engine, call, TAKE(input->take_result));
+    } else {
+        metric_add(engine, METRIC_CALLS_FAILED, 1);
+        blame_failure(engine, call, input);
+    }
+    free(call);
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * mailbox.c: the waiting line of one instance.
+ *
+ * Why: a function must see the messages of one instance in arrival order, whatever is retried (law 2). A
+ * long line keeps its bodies on disk and 24 bytes a message in memory:
+ *
+ *   head ─── warm: in memory ───┬─── cold: on disk only ───┬─── hot: not yet committed, or not yet chilled ─── tail
+ *                             cold                        hot
+ *
+ * A message that is taken and handled within one epoch is never written. Not here: when to send (calls.c).
+ */
+#include <stdlib.h>
+
+#include "core.h"
+
+static struct slice pack(uint8_t **at, struct slice text)
+{
+    const struct slice copy = {*at, text.size};
+
+    if (text.size > 0) {
+        memcpy(*at, text.data, text.size);
+        *at += text.size;
+    }
+    return copy;
+}
+
+static struct body *body_create(struct engine *engine, const struct instance *instance, const struct envelope *envelope)
+{
+    const size_t bytes = sizeof(struct body) + envelope->caller.space.size + envelope->caller.name.size +
+                         envelope->caller.id.size + envelope->value.size + envelope->traceparent.size;
+    struct body *body = calloc(1, bytes);
+    check(body != NULL);
+    uint8_t *at = (uint8_t *)(body + 1);
+
+    body->bytes = bytes;
+    body->envelope.number = envelope->number;
+    body->envelope.time_ms = envelope->time_ms;
+    body->envelope.target = instance_address(instance);
+    body->envelope.caller.space = pack(&at, envelope->caller.space);
+    body->envelope.caller.name = pack(&at, envelope->caller.name);
+    body->envelope.caller.id = pack(&at, envelope->caller.id);
+    body->envelope.value = pack(&at, envelope->value);
+    body->envelope.traceparent = pack(&at, envelope->traceparent);
+    engine->mail_bytes += bytes;
+    engine->memory_bytes += bytes;
+    return body;
+}
+
+static void body_free(struct engine *engine, struct message *message)
+{
+    engine->mail_bytes -= message->body->bytes;
+    engine->memory_bytes -= message->body->bytes;
+    free(TAKE(message->body));
+}
+
+static struct message *append(struct engine *engine, struct instance *instance, uint64_t number)
+{
+    struct mailbox *mailbox = &instance->mailbox;
+    struct message *message = calloc(1, sizeof *message);
+
+    check(message != NULL);
+    check(mailbox->tail == NULL || mailbox->tail->number < number); /* law 2: the order is that of the numbers */
+    message->number = number;
+    if (mailbox->tail == NULL) {
+        mailbox->head = message;
+    } else {
+        mailbox->tail->next = message;
+    }
+    mailbox->tail = message;
+    mailbox->count++;
+    engine->mail_count++;
+    engine->memory_bytes += sizeof *message;
+    return message;
+}
+
+/* Counts the last message as warm if there is room; false: it begins or lengthens the rest. */
+static bool extend_warm(const struct engine *engine, struct mailbox *mailbox)
+{
+    if (mailbox->cold != NULL || mailbox->warm_count >= engine->options.mailbox_resident_max) {
+        return false;
+    }
+    mailbox->warm_count++;
+    return true;
+}
+
+void mailbox_push(struct engine *engine, struct instance *instance, const struct envelope *envelope)
+{
+    struct mailbox *mailbox = &instance->mailbox;
+    struct message *message = append(engine, instance, envelope->number);
+
+    message->body = body_create(engine, instance, envelope);
+    message->body->epoch = engine->open->number;
+    list_push(&engine->open->fresh_messages, &message->body->fresh);
+    epochs_changed(engine, message->body->bytes);
+    if (!extend_warm(engine, mailbox)) {
+        mailbox->cold = mailbox->cold == NULL ? message : mailbox->cold;
+        mailbox->hot = mailbox->hot == NULL ? message : mailbox->hot;
+        mailbox_chill(engine, instance);
+    }
+    calls_schedule(engine, instance);
+}
+
+void mailbox_push_recovered(struct engine *engine, struct instance *instance, const struct envelope *envelope)
+{
+    struct mailbox *mailbox = &instance->mailbox;
+    struct message *message = append(engine, instance, envelope->number);
+
+    if (engine->memory_bytes < engine->options.memory_bytes && extend_warm(engine, mailbox)) {
+        message->body = body_create(engine, instance, envelope);
+    } else if (mailbox->cold == NULL) {
+        mailbox->cold = message;
+    }
+}
+
+void mailbox_pop(struct engine *engine, struct instance *instance)
+{
+    struct mailbox *mailbox = &instance->mailbox;
+    struct message *message = mailbox->head;
+
+    check(message != NULL && message->body != NULL);
+    if (link_is_linked(&message->body->fresh)) {
+        list_remove(&engine->open->fresh_messages, &message->body->fresh); /* never written: nothing to delete */
+    } else {
+        struct key key;
+        key_mail(&key, message->number);
+        epochs_delete(engine, STORE_MAIL, &key);
+    }
+    check(mailbox->cold != message && mailbox->warm_count > 0); /* only warm messages are sent */
+    mailbox->warm_count--;
+    mailbox->head = message->next;
+    if (mailbox->head == NULL) {
+        mailbox->tail = NULL;
+    }
+    mailbox->count--;
+    engine->mail_count--;
+    engine->memory_bytes -= sizeof *message;
+    body_free(engine, message);
+    free(message);
+}
+
+static bool is_committed(const struct engine *engine, const struct body *body)
+{
+    return !link_is_linked(&body->fresh) && body->epoch <= engine->committed;
+}
+
+void mailbox_chill(struct engine *engine, struct instance *instance)
+{
+    struct mailbox *mailbox = &instance->mailbox;
+
+    while (mailbox->hot != NULL && is_committed(engine, mailbox->hot->body)) {
+        body_free(engine, mailbox->hot);
+        mailbox->hot = mailbox->hot->next;
+    }
+}
+
+void mailbox_chill_all(struct engine *engine, struct instance *instance)
+{
+    struct mailbox *mailbox = &instance->mailbox;
+    struct message *message = mailbox->head;
+
+    while (message != mailbox->cold && is_committed(engine, message->body)) {
+        body_free(engine, message);
+        message = message->next;
+    }
+    if (message != mailbox->cold) {
+        mailbox->hot = message; /* commits go in order of numbers: nothing after it is cold either */
+    }
+    mailbox->cold = mailbox->head;
+    mailbox->warm_count = 0;
+    mailbox_chill(engine, instance);
+}
+
+bool mailbox_warm(struct engine *engine, struct instance *instance)
+{
+    struct mailbox *mailbox = &instance->mailbox;
+
+    while (mailbox->cold != NULL && mailbox->cold == mailbox->hot &&
+           (mailbox->warm_count == 0 || mailbox->warm_count < engine->options.mailbox_resident_max)) {
+        mailbox->cold = mailbox->cold->next;
+        mailbox->hot = mailbox->cold;
+        mailbox->warm_count++;
+    }
+    return mailbox->warm_count > 0;
+}
+
+void mailbox_thaw(struct engine *engine, struct instance *instance)
+{
+    const struct message *message = instance->mailbox.head;
+    uint32_t count = engine->options.mailbox_resident_max;
+
+    check(message != NULL && message->body == NULL && instance->read == NULL);
+    count = count > LIMIT_READ_RANGES_MAX ? LIMIT_READ_RANGES_MAX : count;
+    count = count > instance->mailbox.count ? instance->mailbox.count : count;
+    count = count == 0 ? 1 : count;
+    struct read *read = reads_create(engine, READ_BODIES, instance, count);
+    uint32_t used = 0;
+    for (; used < count && message != instance->mailbox.hot; message = message->next, used++) {
+        key_mail(&read->keys[used], message->number);
+        read->ranges[used] = (struct read_range){.kind = RANGE_KEY, .table = STORE_MAIL};
+    }
+    read->range_count = used;
+    read->bytes_max = LIMIT_READ_BYTES_MAX;
+    instance->read = read;
+    instance->phase = PHASE_LOADING;
+    reads_start(engine, read);
+}
+
+/* Gives the message at *at its body back and moves on to the next. */
+static bool fill(struct engine *engine, struct instance *instance, const struct row *row, struct message **at)
+{
+    struct envelope envelope;
+    struct err err;
+    uint64_t number = 0;
+    struct message *message = *at;
+
+    if (!key_read_mail(row->key, &number) || record_get_envelope(row->value, &envelope, &err) != ERR_NONE ||
+        message == instance->mailbox.hot || message->number != number) {
+        return false;
+    }
+    check(message->body == NULL);
+    message->body = body_create(engine, instance, &envelope);
+    *at = message->next;
+    return true;
+}
+
+void mailbox_rows(struct engine *engine, struct instance *instance, const struct input_rows *rows)
+{
+    struct mailbox *mailbox = &instance->mailbox;
+    bool is_whole = rows->row_count > 0;
+
+    check(instance->phase == PHASE_LOADING && mailbox->warm_count == 0);
+    instance->phase = PHASE_IDLE;
+    for (uint32_t i = 0; i < rows->row_count && is_whole; i++) {
+        is_whole = fill(engine, instance, &rows->rows[i], &mailbox->cold);
+        mailbox->warm_count += is_whole;
+    }
+    if (!is_whole) {
+        engine_note(engine, NOTE_ERROR, "mailbox.corrupt", instance_text(engine, instance),
+                    "a message of it is missing from the store or cannot be read");
+        instance_set_blocked(engine, instance, BLOCKED_CORRUPT);
+        return;
+    }
+    calls_schedule(engine, instance);
+}
+
+void mailbox_put(struct engine *engine, struct body *body)
+{
+    struct key key;
+
+    buf_clear(&engine->scratch);
+    record_put_envelope(&engine->scratch, &body->envelope);
+    check(!engine->scratch.overflow);
+    key_mail(&key, body->envelope.number);
+    epoch_add(engine->open->epoch, OP_APPEND, STORE_MAIL, key_slice(&key), buf_slice(&engine->scratch));
+}
+
+void mailbox_destroy(struct engine *engine, struct instance *instance)
+{
+    struct message *next = NULL;
+
+    for (struct message *message = instance->mailbox.head; message != NULL; message = next) {
+        next = message->next;
+        if (message->body != NULL) {
+            body_free(engine, message);
+        }
+        free(message);
+    }
+    instance->mailbox = (struct mailbox){0};
+}
