@@ -18,10 +18,12 @@ void wire_put_call(struct buf *buf, const struct effect_call *call, const char *
 
 /* Decodes a FromFunction message. *out lives in an arena of its own, at most LIMIT_ARENA_BODY_FACTOR_MAX
  * times the body (and a fixed floor); result_destroy frees it. The body may be freed afterwards.
- * `message_count` is that of the call: the bound of Failure.index. Code ERR_BAD_ANSWER. */
+ * `message_count` is that of the call: the bound of Failure.index. Code ERR_BAD_ANSWER, also beyond the budget;
+ * ERR_NO_MEMORY only if the host itself is short of it. */
 MUST_USE enum err_code wire_get_result(struct slice body, uint32_t message_count, struct result **out, struct err *err);
 
-/* A TypedValue taken apart; slices borrow from the input. */
+/* A TypedValue taken apart; slices borrow from the input. No bytes at all are a TypedValue too: an empty typename.
+ * Getting checks form, wire types and the typename (length, UTF-8, no NUL): ERR_BAD_VALUE. */
 struct typed_value {
     struct slice typename_;
     bool has_value;
@@ -41,7 +43,9 @@ struct scalar_value {
         struct slice text;
     };
 };
-/* SCALAR_COUNT if the typename is not a built-in scalar. */
+/* Putting an INT out of 32 bits is the caller's bug. Getting takes all that is valid proto3, explicit zeros and unknown
+ * fields too, and refuses the rest: ERR_BAD_VALUE. A text may hold NUL and borrows from the input.
+ * wire_scalar_of gives SCALAR_COUNT if the typename is not a built-in scalar. */
 enum scalar wire_scalar_of(struct slice typename_);
 struct slice wire_scalar_typename(enum scalar scalar);
 void wire_put_scalar(struct buf *buf, const struct scalar_value *value);
