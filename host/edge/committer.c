@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "clock.h"
+#include "store.h"
 
 enum {
     RETRY_MS = 250,        /* between tries of an epoch that does not fit */

@@ -23,9 +23,10 @@ struct loop_watch {
     int fd;
 };
 
+/* An empty epoll set. */
 MUST_USE enum err_code loop_create(struct loop **out, struct err *err);
 void loop_destroy(struct loop *loop); /* accepts NULL */
-/* `watch` stays owned by the caller and must live until loop_unwatch. */
+/* Begins to watch for epoll `events`. `watch` stays owned by the caller and must live until loop_unwatch. */
 MUST_USE enum err_code loop_watch(struct loop *loop, struct loop_watch *watch, uint32_t events,
                                   struct err *err) LOOP_THREAD;
 MUST_USE enum err_code loop_rewatch(struct loop *loop, struct loop_watch *watch, uint32_t events,

@@ -11,6 +11,7 @@
 
 #include "check.h"
 #include "limit.h"
+#include "store.h"
 
 enum {
     THREADS_MAX = 16,

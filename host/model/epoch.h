@@ -14,7 +14,7 @@
 #include "bytes.h"
 #include "limit.h"
 
-/* The tables of the store. The numbers are names on disk (LMDB database "0", "1", …): never reuse one. */
+/* The tables of the store. The texts are the names of the databases on disk: never reuse one for something else. */
 #define STORE_TABLES(X)         \
     X(META, "meta")             \
     X(INSTANCE, "instance")     \

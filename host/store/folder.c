@@ -149,6 +149,11 @@ static bool fill(struct folder *folder, const char *name, size_t offset, size_t 
     return is_whole;
 }
 
+bool folder_has(struct folder *folder, const char *name)
+{
+    return faccessat(folder->fd, name, F_OK, 0) == 0;
+}
+
 enum err_code folder_reserve(struct folder *folder, const char *name, uint32_t bytes, struct err *err)
 {
     struct stat stat;

@@ -24,6 +24,7 @@ MUST_USE enum err_code folder_open(const char *path, bool is_read_only, struct f
 void folder_close(struct folder *folder); /* accepts NULL */
 /* Makes names in the folder, and the folder's own name, outlast a power cut. */
 MUST_USE enum err_code folder_sync(struct folder *folder, struct err *err);
+bool folder_has(struct folder *folder, const char *name);
 /* Makes sure that file `name` has at least `bytes` bytes with blocks of their own, zeros where it had none. */
 MUST_USE enum err_code folder_reserve(struct folder *folder, const char *name, uint32_t bytes, struct err *err);
 /* Gives the ballast's room up. */

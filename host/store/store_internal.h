@@ -23,6 +23,7 @@ enum store_rows_add {
     STORE_ROWS_NO_MEMORY, /* the arena's budget is spent: *err is set */
 };
 
+/* Begins an answer without rows. */
 void store_rows_begin(struct store_rows *rows, const struct effect_read *read, struct arena *arena);
 /* Copies one row that matches range number `range`. */
 enum store_rows_add store_rows_add(struct store_rows *rows, uint32_t range, struct slice key, struct slice value,

@@ -425,6 +425,18 @@ static enum err_code open_tables(struct store_lmdb *store, struct err *err)
     return failed != MDB_SUCCESS ? fail(err, "its tables cannot be made", failed) : ERR_NONE;
 }
 
+/* LMDB maps its lock file and writes through the map: a disk without room for it would be a signal. And a data
+ * file of which only a part could be written at birth would be taken for a rotten one ever after. */
+static enum err_code make_room(struct store_lmdb *store, const struct store_lmdb_options *options, struct err *err)
+{
+    if (!folder_has(store->folder, "data.mdb") && folder_is_full(store->folder)) {
+        return err_set(err, ERR_SYSTEM,
+                       "no store can be made in %s: the disk is full; make room, or choose another --data",
+                       options->folder);
+    }
+    return folder_reserve(store->folder, "lock.mdb", LOCK_FILE_BYTES, err);
+}
+
 static enum err_code open_store(struct store_lmdb *store, const struct store_lmdb_options *options, struct err *err)
 {
     enum err_code code = folder_open(options->folder, options->is_read_only, &store->folder, err);
@@ -433,8 +445,7 @@ static enum err_code open_store(struct store_lmdb *store, const struct store_lmd
         return code;
     }
     if (!options->is_read_only) {
-        /* LMDB maps this file and writes through the map: a disk without room for it would be a signal. */
-        code = folder_reserve(store->folder, "lock.mdb", LOCK_FILE_BYTES, err);
+        code = make_room(store, options, err);
     }
     if (code == ERR_NONE) {
         code = open_env(store, options, err);

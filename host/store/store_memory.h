@@ -12,6 +12,7 @@
 
 enum { STORE_MEMORY_SNAPSHOTS_MAX = 8 }; /* epochs that can still be read, the newest included */
 
+/* A new store; never fails but by ending the process. */
 MUST_USE struct store *store_memory_create(void);
 /* A store of its own with the rows of the newest epoch; its faults are not copied. */
 MUST_USE struct store *store_memory_clone(const struct store *store);
