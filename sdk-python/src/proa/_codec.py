@@ -345,7 +345,10 @@ def _json_codec(annotation: Any, typename: str, where: str) -> Codec:
     def read(data: bytes) -> Any:
         return _json.loads(shape, data)
 
-    label = typename if typename != JSON else annotation.__name__ if isinstance(annotation, type) else "JSON"
+    if typename != JSON:
+        label = typename
+    else:
+        label = annotation.__name__ if isinstance(annotation, type) and annotation not in (Any, object) else "JSON"
     codec = Codec(
         typename,
         lambda value: _json.dumps(shape, value),

@@ -419,8 +419,11 @@ def _shape_of_union(members: list[Shape], annotation: Any, where: str) -> Shape:
 
 def _dump_foreign(value: Any) -> Any:
     """Dump what stands inside an `Any`: classes the encoder does not know."""
+    class_ = type(value)
     try:
-        return shape_of(type(value), type(value).__name__).dump(value)
+        if class_ is object:
+            raise _no_form(class_, "a value")
+        return shape_of(class_, "a value").dump(value)
     except DefinitionError as error:
         raise MisfitError(str(error)) from error
 

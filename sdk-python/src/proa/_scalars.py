@@ -172,9 +172,9 @@ def _field_one(data: bytes, wanted: int, typename: str) -> bytes:
                 index = start + size
             else:
                 raise ValueError("wire type")
-            if index > len(data) or number == 0:
-                raise ValueError("length")
-            if number == 1 and kind == wanted:
+            if index > len(data) or number == 0 or (number == 1 and kind != wanted):
+                raise ValueError("field")
+            if number == 1:
                 found = data[start:index] if kind != _VARINT else bytes(b & 0x7F for b in data[start:index])
     except ValueError:
         raise ValueDecodeError(f"these bytes are no value of type {typename}") from None
