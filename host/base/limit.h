@@ -37,6 +37,9 @@ enum {
     LIMIT_CALLS_IN_FLIGHT_MAX = 4096,    /* the credit of calls, over all endpoints */
     LIMIT_ENDPOINT_IN_FLIGHT_MAX = 1024, /* cap of an endpoint's adaptive limit */
     LIMIT_CONNECTIONS_MAX = 4096,        /* of clients; libmicrohttpd lets what is beyond hang */
+    LIMIT_MODULE_BYTES_MAX = 1 << 20,    /* of a module file */
+    LIMIT_MODULE_ENTRIES_MAX = 4096,     /* functions, endpoints and egresses in one host, each */
+    LIMIT_URL_BYTES_MAX = 2048,          /* of an endpoint's URL as configured */
     LIMIT_INPUTS_PER_TURN_MAX = 256,     /* so that a flood at one door does not starve another */
 };
 _Static_assert(4 + LIMIT_ID_KEY_BYTES_MAX + 2 + 16 + 16 + 8 <= LIMIT_STORE_KEY_BYTES_MAX,

@@ -36,6 +36,7 @@ void log_destroy(struct log *log); /* accepts NULL */
 #define log_event(log, level, event, ...)                                       \
     log_write((log), (level), (event), (const struct log_field[]){__VA_ARGS__}, \
               sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
+/* The same with the fields as an array; `fields` may be NULL if `count` is 0. */
 void log_write(struct log *log, enum log_level level, const char *event, const struct log_field *fields, size_t count);
 /* Lines not written because standard error would have blocked. */
 uint64_t log_dropped(const struct log *log);

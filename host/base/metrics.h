@@ -24,6 +24,7 @@ enum metric {
 
 struct metrics;
 
+/* All at zero. Ends the process if memory is out. */
 struct metrics *metrics_create(void);
 void metrics_destroy(struct metrics *metrics); /* accepts NULL */
 void metrics_add(struct metrics *metrics, enum metric counter, uint64_t by);

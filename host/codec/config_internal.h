@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * config_internal.h: what the parts of config share: the nodes of a file, its messages, its tables of keys.
+ *
+ *   config.c         builds the registry from what a file, a flag or an environment variable said
+ *   config_schema.c  the tables of keys: reads a node by its table, prints the reference page
+ *   config_yaml.c    libyaml: the text of a file to nodes
+ *   config_text.c    texts to numbers; config_name.c: texts that are names
+ *
+ * Included by config*.c and its test only.
+ */
+#pragma once
+
+#include "arena.h"
+#include "config_text.h"
+
+/* ---- messages ------------------------------------------------------------------------------------------- */
+
+/* One source of configuration while it is read. */
+struct config_source {
+    const struct config_input *input; /* its text is empty when a flag is read */
+    struct arena *arena;              /* of nodes; freed with the source */
+    struct buf *messages;
+    uint32_t error_count;
+};
+
+/* Adds one line "file:line: sentence"; line 0: only the file. Beyond a hundred they are counted, not written. */
+void config_error(struct config_source *source, uint32_t line, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* ---- nodes ---------------------------------------------------------------------------------------------- */
+
+enum config_node_kind {
+    CONFIG_NODE_SCALAR,
+    CONFIG_NODE_NOTHING, /* a scalar that is not there: `key:` alone, null or ~ */
+    CONFIG_NODE_MAP,
+    CONFIG_NODE_LIST,
+    CONFIG_NODE_BAD, /* already complained about */
+};
+
+struct config_node {
+    enum config_node_kind kind;
+    uint32_t line;
+    uint32_t key_line;
+    uint32_t child_count;
+    struct slice key;  /* of an entry of a mapping, expanded */
+    struct slice text; /* of a scalar, expanded */
+    struct config_node *first;
+    struct config_node *last;
+    struct config_node *next;
+};
+
+/* Reads the source's text: a list of documents, linked by `next`. Complains about what is not YAML or goes beyond
+ * a bound; the documents before it are returned all the same. */
+struct config_node *config_yaml_read(struct config_source *source);
+
+/* ---- tables of keys ------------------------------------------------------------------------------------- */
+
+struct config_key {
+    const char *path; /* within its mapping: "call.timeout" */
+    struct config_rule rule;
+    const char *fallback; /* NULL: the key must be there */
+    const char *help;
+};
+
+struct config_value {
+    uint32_t line; /* 0: the default */
+    uint64_t number;
+    struct slice text;
+    const struct config_node *node; /* of CONFIG_ENTRIES; NULL: none */
+};
+
+enum { CONFIG_KEYS_MAX = 32 };
+
+/* A mapping with known keys. */
+struct config_table {
+    const struct config_key *keys;
+    size_t count;
+};
+
+enum {
+    KEY_ENDPOINT_FUNCTIONS,
+    KEY_ENDPOINT_URL,
+    KEY_ENDPOINT_TIMEOUT,
+    KEY_ENDPOINT_IN_FLIGHT,
+    KEY_ENDPOINT_BATCH,
+    KEY_ENDPOINT_BATCH_BYTES,
+    KEY_ENDPOINT_RUN_AHEAD,
+    KEY_ENDPOINT_RETRY_FIRST,
+    KEY_ENDPOINT_RETRY_FACTOR,
+    KEY_ENDPOINT_RETRY_MAX,
+    KEY_ENDPOINT_RETRY_ATTEMPTS,
+    KEY_ENDPOINT_RETRY_THEN,
+    KEY_ENDPOINT_COUNT
+};
+enum { KEY_FUNCTION_TAKES, KEY_FUNCTION_COUNT };
+enum { KEY_EGRESS_NAME, KEY_EGRESS_QUEUE_MAX_BYTES, KEY_EGRESS_COUNT };
+
+extern const struct config_table config_endpoint_table;
+extern const struct config_table config_function_table;
+extern const struct config_table config_egress_table;
+
+/* Sets every value to its default. */
+void config_table_default(const struct config_table *table, struct config_value *out_values);
+/* Reads a mapping: defaults, then what stands there. `what` names the mapping in messages ("spec"). Keys that must be
+ * there and are not, and whatever is wrong, are complained about; false if anything was. */
+bool config_table_read(struct config_source *source, const struct config_table *table, const struct config_node *node,
+                       const char *what, struct config_value *out_values);
+
+/* A kind of document. */
+struct config_kind {
+    const char *name;
+    const struct config_table *table;
+    const struct config_table *entry_table; /* of its CONFIG_ENTRIES key; NULL: it has none */
+    void (*add)(struct config *config, struct config_source *source, const struct config_node *spec,
+                const struct config_value *values);
+    const char *help;
+    const char *example; /* a whole document */
+};
+extern const struct config_kind config_kinds[];
+extern const size_t config_kind_count;

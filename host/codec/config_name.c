@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The names and URLs a configuration holds. Split from config_text.c, which reads numbers and variables.
+ */
+#include <string.h>
+
+#include "config_text.h"
+#include "limit.h"
+
+enum { SHOWN_BYTES_MAX = 80 };
+
+static const char placeholder[] = "{function.name}";
+
+static int shown(struct slice text)
+{
+    return text.size < SHOWN_BYTES_MAX ? (int)text.size : SHOWN_BYTES_MAX;
+}
+
+static bool is_reserved(struct slice space)
+{
+    return address_is_host_namespace(space) || slice_equal(space, SLICE("v1"));
+}
+
+/* What functions and egresses have in common. */
+static enum err_code check_parts(struct slice space, struct slice name, struct err *err)
+{
+    if (is_reserved(space)) {
+        return err_set(err, ERR_CONFIG, "the namespace %.*s belongs to the host; choose another", shown(space),
+                       space.data);
+    }
+    if (space.size > LIMIT_NAMESPACE_BYTES_MAX || name.size > LIMIT_NAMESPACE_BYTES_MAX) {
+        return err_set(err, ERR_CONFIG, "'%.*s/…' is too long; a namespace and a name have at most %d bytes each",
+                       shown(space), space.data, LIMIT_NAMESPACE_BYTES_MAX);
+    }
+    return ERR_NONE;
+}
+
+/* No spaces and no control characters: they cannot stand in a log line, a header or a path as they are. */
+static bool is_graphic(struct slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] <= 0x20 || text.data[i] == 0x7F) {
+            return false;
+        }
+    }
+    return slice_is_utf8_text(text);
+}
+
+enum err_code config_check_pattern(struct slice text, struct slice *out_space, struct slice *out_name, struct err *err)
+{
+    struct slice space;
+    struct slice name;
+
+    if (!is_graphic(text) || !address_split_type(text, &space, &name)) {
+        return err_set(err, ERR_CONFIG, "'%.*s' does not name functions; write namespace/name or namespace/*",
+                       shown(text), text.data);
+    }
+    if (memchr(space.data, '*', space.size) != NULL ||
+        (memchr(name.data, '*', name.size) != NULL && !slice_equal(name, SLICE("*")))) {
+        return err_set(err, ERR_CONFIG, "'%.*s': a star stands only for the whole name, as in namespace/*", shown(text),
+                       text.data);
+    }
+    if (check_parts(space, name, err) != ERR_NONE) {
+        return err->code;
+    }
+    *out_space = space;
+    *out_name = name;
+    return ERR_NONE;
+}
+
+enum err_code config_check_name(struct slice text, struct slice *out_space, struct slice *out_name, struct err *err)
+{
+    struct slice space;
+    struct slice name;
+
+    if (!is_graphic(text) || !address_split_type(text, &space, &name) || memchr(text.data, '*', text.size) != NULL) {
+        return err_set(err, ERR_CONFIG, "'%.*s' does not name an egress; write namespace/name, as in example/receipts",
+                       shown(text), text.data);
+    }
+    if (check_parts(space, name, err) != ERR_NONE) {
+        return err->code;
+    }
+    *out_space = space;
+    *out_name = name;
+    return ERR_NONE;
+}
+
+/* True if each brace is one of a {function.name}. */
+static bool has_only_placeholder(struct slice text)
+{
+    const size_t size = sizeof placeholder - 1;
+
+    for (size_t at = 0; at < text.size; at++) {
+        if (text.data[at] == '{' && text.size - at >= size && memcmp(text.data + at, placeholder, size) == 0) {
+            at += size - 1;
+        } else if (text.data[at] == '{' || text.data[at] == '}') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum err_code check_port(struct slice port, struct slice url, struct err *err)
+{
+    uint64_t number = 0;
+
+    if (!config_parse_number(port, &number) || number < 1 || number > 65535) {
+        return err_set(err, ERR_CONFIG, "'%.*s' has no port between 1 and 65535 after the host", shown(url), url.data);
+    }
+    return ERR_NONE;
+}
+
+/* Letters, digits and what names and IPv4 addresses have between them. */
+static bool is_host(struct slice host)
+{
+    for (size_t i = 0; i < host.size; i++) {
+        const uint8_t byte = host.data[i];
+        const bool is_letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
+        if (!is_letter && !(byte >= '0' && byte <= '9') && byte != '-' && byte != '.' && byte != '_') {
+            return false;
+        }
+    }
+    return host.size > 0 && host.size <= 253; /* the longest name DNS has */
+}
+
+/* The digits and colons between the brackets of an IPv6 address. */
+static bool is_host_v6(struct slice host)
+{
+    for (size_t i = 0; i < host.size; i++) {
+        const uint8_t byte = host.data[i];
+        const bool is_hex = (byte >= 'a' && byte <= 'f') || (byte >= 'A' && byte <= 'F');
+        if (!is_hex && !(byte >= '0' && byte <= '9') && byte != ':' && byte != '.') {
+            return false;
+        }
+    }
+    return host.size > 1;
+}
+
+static enum err_code check_authority(struct slice authority, struct slice url, struct err *err)
+{
+    struct slice host = authority;
+    struct slice after = {authority.data + authority.size, 0};
+    bool is_good = false;
+
+    if (memchr(authority.data, '@', authority.size) != NULL) {
+        return err_set(err, ERR_CONFIG, "the URL holds a user name or password; those are not sent to functions");
+    }
+    if (memchr(authority.data, '{', authority.size) != NULL) {
+        return err_set(err, ERR_CONFIG, "'%.*s' has %s in its host; it may stand only in the path", shown(url),
+                       url.data, placeholder);
+    }
+    const bool is_v6 = authority.size > 0 && authority.data[0] == '[';
+    const uint8_t *end = authority.size == 0 ? NULL : memchr(authority.data, is_v6 ? ']' : ':', authority.size);
+    if (is_v6 && end != NULL) {
+        host = (struct slice){authority.data + 1, (size_t)(end - authority.data) - 1};
+        after = (struct slice){end + 1, authority.size - host.size - 2};
+        is_good = is_host_v6(host);
+    } else if (!is_v6) {
+        host.size = end == NULL ? authority.size : (size_t)(end - authority.data);
+        after = (struct slice){authority.data + host.size, authority.size - host.size};
+        is_good = is_host(host);
+    }
+    if (!is_good || (after.size > 0 && after.data[0] != ':')) {
+        return err_set(err, ERR_CONFIG, "'%.*s' names no host; write http://host:port/path", shown(url), url.data);
+    }
+    return after.size == 0 ? ERR_NONE : check_port((struct slice){after.data + 1, after.size - 1}, url, err);
+}
+
+enum err_code config_check_url(struct slice url, struct err *err)
+{
+    static const char http[] = "http://";
+    static const char https[] = "https://";
+    size_t at = 0;
+
+    if (url.size > LIMIT_URL_BYTES_MAX) {
+        return err_set(err, ERR_CONFIG, "the URL has %zu bytes; at most %d are taken", url.size, LIMIT_URL_BYTES_MAX);
+    }
+    if (url.size >= sizeof http - 1 && memcmp(url.data, http, sizeof http - 1) == 0) {
+        at = sizeof http - 1;
+    } else if (url.size >= sizeof https - 1 && memcmp(url.data, https, sizeof https - 1) == 0) {
+        at = sizeof https - 1;
+    } else {
+        return err_set(err, ERR_CONFIG, "'%.*s' is not a URL of a function; it begins with http:// or https://",
+                       shown(url), url.data);
+    }
+    if (!is_graphic(url)) {
+        return err_set(err, ERR_CONFIG, "'%.*s' holds a space or a control character; write it percent-encoded",
+                       shown(url), url.data);
+    }
+    if (memchr(url.data, '#', url.size) != NULL) {
+        return err_set(err, ERR_CONFIG, "'%.*s' has a fragment (#), which is never sent; leave it out", shown(url),
+                       url.data);
+    }
+    if (!has_only_placeholder(url)) {
+        return err_set(err, ERR_CONFIG, "'%.*s' has a brace that is not part of %s, the one thing substituted",
+                       shown(url), url.data, placeholder);
+    }
+    size_t end = at;
+    while (end < url.size && url.data[end] != '/' && url.data[end] != '?') {
+        end++;
+    }
+    return check_authority((struct slice){url.data + at, end - at}, url, err);
+}

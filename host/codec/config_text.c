@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config_text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "check.h"
+#include "limit.h"
+
+enum {
+    SHOWN_BYTES_MAX = 80,   /* of a foreign text in a sentence */
+    NEAREST_BYTES_MAX = 64, /* longer texts are not compared */
+    VARIABLE_BYTES_MAX = 128,
+};
+
+struct unit {
+    const char *name;
+    uint64_t factor;
+};
+
+/* Largest first: that is the order they are tried in for printing. */
+static const struct unit duration_units[] = {
+    {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1},
+};
+static const struct unit bytes_units[] = {
+    {"TiB", UINT64_C(1) << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"", 1},
+};
+enum { UNIT_COUNT = 5 };
+
+/* ---- numbers with units --------------------------------------------------------------------------------- */
+
+/* Reads the digits `text` begins with; returns how many, 0 if there are none or they overflow. */
+static size_t parse_digits(struct slice text, uint64_t *out_number)
+{
+    uint64_t number = 0;
+    size_t at = 0;
+
+    for (; at < text.size && text.data[at] >= '0' && text.data[at] <= '9'; at++) {
+        const uint64_t digit = (uint64_t)text.data[at] - '0';
+        if (number > (UINT64_MAX - digit) / 10) {
+            return 0;
+        }
+        number = number * 10 + digit;
+    }
+    *out_number = number;
+    return at;
+}
+
+static bool parse_with_unit(struct slice text, const struct unit *units, uint64_t *out)
+{
+    uint64_t number = 0;
+    const size_t digits = parse_digits(text, &number);
+    const struct slice name = {text.data + digits, text.size - digits};
+
+    for (size_t i = 0; digits > 0 && i < UNIT_COUNT; i++) {
+        if (slice_equal(name, slice_of(units[i].name)) && number <= UINT64_MAX / units[i].factor) {
+            *out = number * units[i].factor;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void put_with_unit(uint64_t number, const struct unit *units, struct buf *out)
+{
+    size_t i = 0;
+
+    while (i + 1 < UNIT_COUNT && (number == 0 || number % units[i].factor != 0)) {
+        i++;
+    }
+    buf_appendf(out, "%" PRIu64 "%s", number / units[i].factor, units[i].name);
+}
+
+bool config_parse_duration(struct slice text, uint64_t *out_ms)
+{
+    return parse_with_unit(text, duration_units, out_ms);
+}
+
+bool config_parse_bytes(struct slice text, uint64_t *out_bytes)
+{
+    return parse_with_unit(text, bytes_units, out_bytes);
+}
+
+bool config_parse_number(struct slice text, uint64_t *out_number)
+{
+    uint64_t number = 0;
+
+    if (text.size == 0 || parse_digits(text, &number) != text.size) {
+        return false;
+    }
+    *out_number = number;
+    return true;
+}
+
+bool config_parse_factor(struct slice text, uint64_t *out_permille)
+{
+    uint64_t whole = 0;
+    const size_t digits = parse_digits(text, &whole);
+    uint64_t permille = 0;
+
+    if (digits == 0 || whole > UINT64_MAX / 1000 - 1) {
+        return false;
+    }
+    if (digits < text.size) {
+        struct slice rest = {text.data + digits + 1, text.size - digits - 1};
+        if (text.data[digits] != '.' || rest.size > 3 || !config_parse_number(rest, &permille)) {
+            return false;
+        }
+        for (size_t i = rest.size; i < 3; i++) {
+            permille *= 10;
+        }
+    }
+    *out_permille = whole * 1000 + permille;
+    return true;
+}
+
+/* ---- rules ---------------------------------------------------------------------------------------------- */
+
+static void put_number(enum config_type type, uint64_t number, struct buf *out)
+{
+    if (type == CONFIG_DURATION) {
+        put_with_unit(number, duration_units, out);
+    } else if (type == CONFIG_BYTES) {
+        put_with_unit(number, bytes_units, out);
+    } else if (type == CONFIG_FACTOR && number % 1000 != 0) {
+        buf_appendf(out, "%" PRIu64 ".%03" PRIu64, number / 1000, number % 1000);
+    } else {
+        buf_appendf(out, "%" PRIu64, type == CONFIG_FACTOR ? number / 1000 : number);
+    }
+}
+
+/* What a text of the type looks like, to go after "write ". */
+static const char *how_to_write(enum config_type type)
+{
+    switch (type) {
+    case CONFIG_DURATION:
+        return "an integer and one of ms, s, m, h and d, as in 30s";
+    case CONFIG_BYTES:
+        return "an integer, alone or with one of KiB, MiB, GiB and TiB, as in 512KiB";
+    case CONFIG_NUMBER:
+        return "a whole number, as in 100";
+    case CONFIG_NUMBER_OR_AUTO:
+        return "auto or a whole number";
+    case CONFIG_FACTOR:
+        return "a decimal number with at most three digits after the point, as in 1.5";
+    case CONFIG_BOOL:
+        return "true or false";
+    case CONFIG_TYPENAME:
+        return "a type as namespace/name, as in io.statefun.types/int";
+    case CONFIG_NAME:
+        return "namespace/name, as in example/receipts";
+    case CONFIG_CHOICE:
+    case CONFIG_TEXT:
+    case CONFIG_URL:
+    case CONFIG_ENTRIES:
+        break;
+    }
+    return "something";
+}
+
+static bool parse_choice(const char *choices, struct slice text, uint64_t *out_index)
+{
+    uint64_t index = 0;
+
+    for (const char *word = choices; *word != '\0'; index++) {
+        const size_t size = strcspn(word, " ");
+        if (size == text.size && memcmp(word, text.data, size) == 0) {
+            *out_index = index;
+            return true;
+        }
+        word += size;
+        word += *word == ' ';
+    }
+    return false;
+}
+
+static bool parse_number(const struct config_rule *rule, struct slice text, uint64_t *out)
+{
+    switch (rule->type) {
+    case CONFIG_DURATION:
+        return config_parse_duration(text, out);
+    case CONFIG_BYTES:
+        return config_parse_bytes(text, out);
+    case CONFIG_NUMBER:
+        return config_parse_number(text, out);
+    case CONFIG_NUMBER_OR_AUTO:
+        *out = 0;
+        return slice_equal(text, SLICE("auto")) || (config_parse_number(text, out) && *out > 0);
+    case CONFIG_FACTOR:
+        return config_parse_factor(text, out);
+    case CONFIG_BOOL:
+        *out = slice_equal(text, SLICE("true"));
+        return *out == 1 || slice_equal(text, SLICE("false"));
+    case CONFIG_CHOICE:
+        return parse_choice(rule->choices, text, out);
+    case CONFIG_TEXT:
+    case CONFIG_URL:
+    case CONFIG_TYPENAME:
+    case CONFIG_NAME:
+    case CONFIG_ENTRIES:
+        break;
+    }
+    check_failed("a type with a number", __FILE__, __LINE__);
+}
+
+static int shown(struct slice text)
+{
+    return text.size < SHOWN_BYTES_MAX ? (int)text.size : SHOWN_BYTES_MAX;
+}
+
+static enum err_code check_text(enum config_type type, struct slice text, struct err *err)
+{
+    struct slice space;
+    struct slice name;
+
+    switch (type) {
+    case CONFIG_URL:
+        return config_check_url(text, err);
+    case CONFIG_NAME:
+        return config_check_name(text, &space, &name, err);
+    case CONFIG_TYPENAME:
+        if (!address_split_type(text, &space, &name) || text.size > LIMIT_TYPENAME_BYTES_MAX) {
+            return err_set(err, ERR_CONFIG, "'%.*s' is not the type of a value; write %s", shown(text), text.data,
+                           how_to_write(type));
+        }
+        return ERR_NONE;
+    case CONFIG_TEXT:
+        return ERR_NONE;
+    case CONFIG_DURATION:
+    case CONFIG_BYTES:
+    case CONFIG_NUMBER:
+    case CONFIG_NUMBER_OR_AUTO:
+    case CONFIG_FACTOR:
+    case CONFIG_BOOL:
+    case CONFIG_CHOICE:
+    case CONFIG_ENTRIES:
+        break;
+    }
+    check_failed("a type of text", __FILE__, __LINE__);
+}
+
+static bool has_number(enum config_type type)
+{
+    return type != CONFIG_TEXT && type != CONFIG_URL && type != CONFIG_TYPENAME && type != CONFIG_NAME &&
+           type != CONFIG_ENTRIES;
+}
+
+static enum err_code out_of_range(const struct config_rule *rule, struct slice text, struct err *err)
+{
+    struct buf range;
+
+    buf_init(&range, 128);
+    put_number(rule->type, rule->min, &range);
+    buf_append_text(&range, " to ");
+    put_number(rule->type, rule->max, &range);
+    (void)err_set(err, ERR_CONFIG, "%.*s is out of range; it may be %.*s", shown(text), text.data, (int)range.size,
+                  range.data);
+    buf_done(&range);
+    return ERR_CONFIG;
+}
+
+enum err_code config_rule_parse(const struct config_rule *rule, struct slice text, uint64_t *out_number,
+                                struct err *err)
+{
+    uint64_t number = 0;
+
+    if (text.size == 0) {
+        return err_set(err, ERR_CONFIG, "it is empty");
+    }
+    if (!slice_is_utf8_text(text)) {
+        return err_set(err, ERR_CONFIG, "it is not UTF-8 text without NUL");
+    }
+    if (!has_number(rule->type)) {
+        return check_text(rule->type, text, err);
+    }
+    if (!parse_number(rule, text, &number)) {
+        if (rule->type == CONFIG_CHOICE) {
+            return err_set(err, ERR_CONFIG, "'%.*s' is none of: %s", shown(text), text.data, rule->choices);
+        }
+        return err_set(err, ERR_CONFIG, "'%.*s' cannot be read; write %s", shown(text), text.data,
+                       how_to_write(rule->type));
+    }
+    const bool is_auto = rule->type == CONFIG_NUMBER_OR_AUTO && number == 0;
+    if (rule->max != 0 && !is_auto && (number < rule->min || number > rule->max)) {
+        return out_of_range(rule, text, err);
+    }
+    *out_number = number;
+    return ERR_NONE;
+}
+
+void config_rule_describe(const struct config_rule *rule, struct buf *out)
+{
+    static const char *const names[] = {
+        [CONFIG_TEXT] = "text",
+        [CONFIG_DURATION] = "duration",
+        [CONFIG_BYTES] = "size",
+        [CONFIG_NUMBER] = "number",
+        [CONFIG_NUMBER_OR_AUTO] = "`auto` or a number",
+        [CONFIG_FACTOR] = "decimal number",
+        [CONFIG_BOOL] = "`true` or `false`",
+        [CONFIG_CHOICE] = "one of",
+        [CONFIG_URL] = "URL",
+        [CONFIG_TYPENAME] = "type of a value",
+        [CONFIG_NAME] = "`namespace/name`",
+        [CONFIG_ENTRIES] = "mapping",
+    };
+
+    buf_append_text(out, names[rule->type]);
+    for (const char *word = rule->choices; word != NULL && *word != '\0';) {
+        const size_t size = strcspn(word, " ");
+        buf_appendf(out, "%s `%.*s`", word == rule->choices ? "" : ",", (int)size, word);
+        word += size;
+        word += *word == ' ';
+    }
+    if (rule->max != 0) {
+        buf_append_text(out, ", ");
+        put_number(rule->type, rule->min, out);
+        buf_append_text(out, " to ");
+        put_number(rule->type, rule->max, out);
+    }
+}
+
+/* ---- names meant ---------------------------------------------------------------------------------------- */
+
+static uint8_t lower(uint8_t byte)
+{
+    return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + ('a' - 'A')) : byte;
+}
+
+/* How many letters must be added, left out, exchanged or swapped with their neighbour to make `a` of `b`. */
+static size_t distance(struct slice a, struct slice b)
+{
+    size_t rows[3][NEAREST_BYTES_MAX + 1];
+    size_t *before = rows[0];
+    size_t *above = rows[1];
+    size_t *row = rows[2];
+
+    check(a.size <= NEAREST_BYTES_MAX && b.size <= NEAREST_BYTES_MAX);
+    for (size_t j = 0; j <= b.size; j++) {
+        above[j] = j;
+        before[j] = j;
+    }
+    for (size_t i = 1; i <= a.size; i++) {
+        row[0] = i;
+        for (size_t j = 1; j <= b.size; j++) {
+            const bool is_same = lower(a.data[i - 1]) == lower(b.data[j - 1]);
+            const bool is_swap = i > 1 && j > 1 && lower(a.data[i - 1]) == lower(b.data[j - 2]) &&
+                                 lower(a.data[i - 2]) == lower(b.data[j - 1]);
+            size_t least = above[j - 1] + !is_same;
+            least = above[j] + 1 < least ? above[j] + 1 : least;
+            least = row[j - 1] + 1 < least ? row[j - 1] + 1 : least;
+            row[j] = is_swap && before[j - 2] + 1 < least ? before[j - 2] + 1 : least;
+        }
+        size_t *oldest = before;
+        before = above;
+        above = row;
+        row = oldest;
+    }
+    return above[b.size];
+}
+
+const char *config_nearest(struct slice text, const char *const *names, size_t count)
+{
+    const char *nearest = NULL;
+    size_t least = SIZE_MAX;
+
+    if (text.size == 0 || text.size > NEAREST_BYTES_MAX) {
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct slice name = slice_of(names[i]);
+        const size_t longer = name.size > text.size ? name.size : text.size;
+        const size_t far = name.size > NEAREST_BYTES_MAX ? SIZE_MAX : distance(text, name);
+        if (far < least && far <= (longer + 2) / 3) {
+            least = far;
+            nearest = names[i];
+        }
+    }
+    return nearest;
+}
+
+/* ---- variables ------------------------------------------------------------------------------------------ */
+
+static bool is_name_byte(uint8_t byte, bool is_first)
+{
+    const uint8_t small = lower(byte);
+
+    return (small >= 'a' && small <= 'z') || byte == '_' || (!is_first && byte >= '0' && byte <= '9');
+}
+
+/* What stands between "${" and "}": a name, and perhaps a default. */
+static enum err_code expand_one(struct slice inside, config_getenv *getenv, void *context, struct buf *out,
+                                struct err *err)
+{
+    char name[VARIABLE_BYTES_MAX];
+    size_t size = 0;
+
+    while (size < inside.size && is_name_byte(inside.data[size], size == 0)) {
+        size++;
+    }
+    const struct slice rest = {inside.data + size, inside.size - size};
+    const bool has_default = rest.size >= 2 && memcmp(rest.data, ":-", 2) == 0;
+    if (size == 0 || size >= sizeof name || (rest.size > 0 && !has_default)) {
+        return err_set(err, ERR_CONFIG, "${%.*s} cannot be read; write ${NAME} or ${NAME:-default}", shown(inside),
+                       inside.data);
+    }
+    memcpy(name, inside.data, size);
+    name[size] = '\0';
+    const char *value = getenv == NULL ? NULL : getenv(context, name);
+    if (value != NULL && (*value != '\0' || !has_default)) {
+        buf_append_text(out, value);
+        return ERR_NONE;
+    }
+    if (!has_default) {
+        return err_set(err, ERR_CONFIG, "the environment variable %s is not set; set it or write ${%s:-default}", name,
+                       name);
+    }
+    buf_append(out, rest.data + 2, rest.size - 2);
+    return ERR_NONE;
+}
+
+enum err_code config_expand(struct slice text, config_getenv *getenv, void *getenv_context, struct buf *out,
+                            struct err *err)
+{
+    size_t at = 0;
+
+    while (at < text.size) {
+        const struct slice left = {text.data + at, text.size - at};
+        if (left.size >= 3 && memcmp(left.data, "$${", 3) == 0) {
+            buf_append_text(out, "${");
+            at += 3;
+            continue;
+        }
+        if (left.size < 2 || memcmp(left.data, "${", 2) != 0) {
+            buf_append_u8(out, left.data[0]);
+            at++;
+            continue;
+        }
+        const uint8_t *end = memchr(left.data, '}', left.size);
+        if (end == NULL) {
+            return err_set(err, ERR_CONFIG, "'%.*s' has no closing brace; write $${ for the characters themselves",
+                           shown(left), left.data);
+        }
+        const struct slice inside = {left.data + 2, (size_t)(end - left.data) - 2};
+        if (inside.size > 0 && memchr(inside.data, '$', inside.size) != NULL) {
+            return err_set(err, ERR_CONFIG, "${%.*s}: a default cannot hold a variable", shown(inside), inside.data);
+        }
+        if (expand_one(inside, getenv, getenv_context, out, err) != ERR_NONE) {
+            return err->code;
+        }
+        at += inside.size + 3;
+    }
+    return ERR_NONE;
+}
