@@ -138,8 +138,8 @@ void queue_push(struct queue *queue, void *item)
     const bool was_empty = queue->count == 0;
     queue->items[(queue->first + queue->count) % queue->capacity] = item;
     queue->count++;
-    check(pthread_cond_signal(&queue->stirred) == 0);
     unlock(queue);
+    check(pthread_cond_signal(&queue->stirred) == 0); /* after the unlock: who wakes need not wait for the mutex */
     if (was_empty) {
         write_event(queue);
     }

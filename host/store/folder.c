@@ -81,6 +81,7 @@ enum err_code folder_open(const char *path, bool is_read_only, struct folder **o
         return code;
     }
     if (!is_read_only) {
+        (void)unlinkat(folder->fd, probe_name, 0); /* of a process that was killed in the middle of it */
         folder_keep_ballast(folder);
     }
     folder->path = NULL;

@@ -473,7 +473,13 @@ static void check_full_disk(struct fixture *fixture)
                          tries == 0 ? fixture_apply(fixture)
                                     : store_apply(fixture->store, fixture->epoch, &fixture->err));
     }
+    hog(fixture, 0);
+    struct epoch *kept = TAKE(fixture->epoch);
+    close_store(fixture);
+    open_store(fixture); /* a host can start on a full disk */
+    fixture->epoch = kept;
     assert_chunks(fixture, count);
+    assert_int_equal(store_apply(fixture->store, fixture->epoch, &fixture->err), STORE_IS_FULL);
     char path[512];
     path_of(path, sizeof path, fixture, "hog");
     assert_int_equal(unlink(path), 0);
