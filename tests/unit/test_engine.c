@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The engine, directed: one behaviour a test. Random programs, faults and the laws are in tests/sim.
+ */
+#include "engine_bench.h"
+
+static void an_ask_costs_one_commit_and_is_answered_after_it(void **state)
+{
+    struct bench *bench = *state;
+    const uint64_t ask = bench_ask(bench, "example/counter", "bob", "5");
+    bench_handshake(bench, EXPIRY_NONE, 0);
+    struct pending_call call = bench_take_call(bench);
+    assert_string_equal(call.target, "example/counter/bob");
+    assert_string_equal(call.first_value, "5");
+    assert_true(call.has_caller);
+    assert_int_equal(call.state_count, 1);
+
+    bench->is_disk_held = true;
+    struct result *result = result_begin(RESULT_DONE);
+    result_set(result, "s", "five");
+    result_send(result, "proa", "reply", call.caller_id, "total 5");
+    bench_result(bench, call.call, result);
+    assert_null(bench_answer(bench, ask)); /* law 4 */
+    bench->is_disk_held = false;
+    bench_commit(bench);
+    assert_non_null(bench_answer(bench, ask));
+    assert_string_equal(bench_answer(bench, ask)->value, "total 5");
+    assert_int_equal(store_memory_count(bench->store, STORE_INVOCATION), 0);
+    assert_int_equal(store_memory_count(bench->store, STORE_MAIL), 0);
+    assert_int_equal(store_memory_count(bench->store, STORE_INSTANCE), 1);
+}
+
+static void state_survives_a_crash_without_a_handshake(void **state)
+{
+    struct bench *bench = *state;
+    (void)bench_ask(bench, "example/counter", "bob", "5");
+    bench_handshake(bench, EXPIRY_NONE, 0);
+    struct result *result = result_begin(RESULT_DONE);
+    result_set(result, "s", "five");
+    bench_result(bench, bench_take_call(bench).call, result);
+    bench_advance(bench, 10);
+    bench_crash(bench);
+    bench_start(bench);
+    (void)bench_ask(bench, "example/counter", "bob", "2");
+    const struct pending_call call = bench_take_call(bench);
+    assert_int_equal(call.state_count, 1);
+    assert_string_equal(call.state_value, "five");
+}
+
+static void an_accepted_send_survives_a_crash(void **state)
+{
+    struct bench *bench = *state;
+    const uint64_t send = bench_send(bench, "example/counter", "bob", "5", 0);
+    assert_int_equal(bench_answer(bench, send)->kind, ANSWER_ACCEPTED);
+    const uint64_t number = bench_take_call(bench).first_number;
+    bench_crash(bench);
+    bench_start(bench);
+    const struct pending_call call = bench_take_call(bench);
+    assert_string_equal(call.first_value, "5");
+    assert_int_equal(call.first_number, number);
+}
+
+static void messages_of_one_instance_wait_and_go_in_one_batch(void **state)
+{
+    struct bench *bench = *state;
+    (void)bench_send(bench, "example/counter", "bob", "1", 0);
+    (void)bench_send(bench, "example/counter", "bob", "2", 0);
+    (void)bench_send(bench, "example/counter", "bob", "3", 0);
+    struct pending_call call = bench_take_call(bench);
+    assert_int_equal(call.message_count, 1);
+    assert_int_equal(bench->call_count, 0); /* law 1 */
+    bench_result(bench, call.call, result_begin(RESULT_DONE));
+    call = bench_take_call(bench);
+    assert_int_equal(call.message_count, 2);
+    assert_string_equal(call.first_value, "2");
+    bench_result(bench, call.call, result_begin(RESULT_DONE));
+    assert_int_equal(bench_metric(bench, METRIC_MAILBOX_MESSAGES), 0);
+    bench_advance(bench, 10);
+    assert_int_equal(store_memory_count(bench->store, STORE_MAIL), 0);
+}
+
+static void a_late_answer_is_fenced_off(void **state)
+{
+    struct bench *bench = *state;
+    (void)bench_send(bench, "example/counter", "bob", "1", 0);
+    const struct pending_call first = bench_take_call(bench);
+    bench_outcome(bench, first.call, CALL_TIMEOUT, 0);
+    bench_advance(bench, 60);
+    const struct pending_call second = bench_take_call(bench);
+    assert_int_not_equal(first.call, second.call);
+    struct result *late = result_begin(RESULT_DONE);
+    result_send(late, "example", "other", "x", "late");
+    bench_result(bench, first.call, late);
+    assert_int_equal(bench->call_count, 0);
+    assert_int_equal(bench_metric(bench, METRIC_CALL_ANSWERS_LATE), 1);
+    bench_result(bench, second.call, result_begin(RESULT_DONE));
+}
+
+static void timers_fire_once_in_order_and_can_be_cancelled(void **state)
+{
+    struct bench *bench = *state;
+    (void)bench_send(bench, "example/a", "x", "go", 0);
+    struct result *result = result_begin(RESULT_DONE);
+    result_delay(result, 1000, "b", "y", "second", "");
+    result_delay(result, 500, "b", "y", "first", "t1");
+    result_delay(result, 700, "b", "y", "cancelled", "t2");
+    bench_result(bench, bench_take_call(bench).call, result);
+    bench_advance(bench, 10);
+    assert_int_equal(store_memory_count(bench->store, STORE_TIMER), 3);
+    assert_int_equal(store_memory_count(bench->store, STORE_TOKEN), 2);
+    (void)bench_send(bench, "example/a", "x", "cancel", 0);
+    result = result_begin(RESULT_DONE);
+    result_cancel(result, "t2");
+    result_cancel(result, "unknown");
+    bench_result(bench, bench_take_call(bench).call, result);
+    assert_int_equal(bench->call_count, 0);
+    bench_advance(bench, 489); /* 499 ms after they were sent: never early (law 7) */
+    assert_int_equal(bench->call_count, 0);
+    bench_advance(bench, 1);
+    struct pending_call call = bench_take_call(bench);
+    assert_string_equal(call.first_value, "first");
+    bench_result(bench, call.call, result_begin(RESULT_DONE));
+    bench_crash(bench);
+    bench_start(bench);
+    bench->now_ms += 10000;
+    bench_settle(bench, NULL, 0);
+    while (bench->call_count > 0) {
+        call = bench_take_call(bench);
+        bench_result(bench, call.call, result_begin(RESULT_DONE));
+    }
+    assert_string_equal(call.first_value, "second");
+    bench_advance(bench, 10);
+    assert_int_equal(store_memory_count(bench->store, STORE_TIMER), 0);
+    assert_int_equal(store_memory_count(bench->store, STORE_TOKEN), 0);
+    assert_int_equal(store_memory_count(bench->store, STORE_MAIL), 0);
+}
+
+static void a_duplicate_token_parks_the_item_only(void **state)
+{
+    struct bench *bench = *state;
+    (void)bench_send(bench, "example/a", "x", "go", 0);
+    struct result *result = result_begin(RESULT_DONE);
+    result_delay(result, 500, "b", "y", "one", "t");
+    result_delay(result, 500, "b", "y", "two", "t");
+    result_emit(result, "out", "record");
+    result_emit(result, "nowhere", "record");
+    result_send(result, "nobody", "serves", "this", "x");
+    bench_result(bench, bench_take_call(bench).call, result);
+    bench_advance(bench, 10);
+    assert_int_equal(store_memory_count(bench->store, STORE_TIMER), 1);
+    assert_int_equal(store_memory_count(bench->store, STORE_PARKED), 3);
+    assert_int_equal(store_memory_count(bench->store, STORE_OUTBOX), 1);
+}
+
+static void expired_values_are_not_handed_out_and_leave_the_disk(void **state)
+{
+    struct bench *bench = *state;
+    (void)bench_send(bench, "example/a", "x", "go", 0);
+    bench_handshake(bench, EXPIRY_AFTER_WRITE, 5000);
+    struct result *result = result_begin(RESULT_DONE);
+    result_set(result, "s", "short-lived");
+    bench_result(bench, bench_take_call(bench).call, result);
+    bench_advance(bench, 4000);
+    (void)bench_send(bench, "example/a", "x", "look", 0);
+    struct pending_call call = bench_take_call(bench);
+    assert_string_equal(call.state_value, "short-lived");
+    bench_result(bench, call.call, result_begin(RESULT_DONE));
+    bench_advance(bench, 10);
+    assert_int_equal(store_memory_count(bench->store, STORE_EXPIRY), 1);
+    bench_crash(bench);
+    bench_start(bench);
+    bench_advance(bench, 990);
+    bench_advance(bench, 10);
+    assert_int_equal(store_memory_count(bench->store, STORE_INSTANCE), 0);
+    assert_int_equal(store_memory_count(bench->store, STORE_EXPIRY), 0);
+    (void)bench_send(bench, "example/a", "x", "look", 0);
+    call = bench_take_call(bench);
+    assert_string_equal(call.state_value, "");
+    bench_result(bench, call.call, result_begin(RESULT_DONE));
+}
+
+static void a_rejected_message_is_parked_and_its_asker_told(void **state)
+{
+    struct bench *bench = *state;
+    const uint64_t ask = bench_ask(bench, "example/a", "x", "bad");
+    struct result *result = result_begin(RESULT_DONE);
+    result_fail(result, 0, "invalid", false);
+    bench_result(bench, bench_take_call(bench).call, result);
+    assert_int_equal(bench_answer(bench, ask)->code, ERR_REJECTED);
+    bench_advance(bench, 10);
+    assert_int_equal(store_memory_count(bench->store, STORE_PARKED), 1);
+    assert_int_equal(store_memory_count(bench->store, STORE_MAIL), 0);
+}
+
+static void a_failing_message_is_parked_after_its_attempts(void **state)
+{
+    struct bench *bench = *state;
+    const uint64_t ask = bench_ask(bench, "example/a", "x", "bad");
+    (void)bench_send(bench, "example/a", "x", "good", 0);
+    for (int attempt = 0; attempt < 3; attempt++) {
+        struct pending_call call = bench_take_call(bench);
+        if (call.message_count > 1) { /* a failed batch is split, nobody blamed */
+            bench_outcome(bench, call.call, CALL_HTTP_STATUS, 500);
+            call = bench_take_call(bench);
+        }
+        assert_string_equal(call.first_value, "bad");
+        bench_outcome(bench, call.call, CALL_HTTP_STATUS, 500);
+        bench_advance(bench, 1000);
+    }
+    assert_int_equal(bench_answer(bench, ask)->code, ERR_PARKED);
+    const struct pending_call call = bench_take_call(bench);
+    assert_string_equal(call.first_value, "good");
+    bench_result(bench, call.call, result_begin(RESULT_DONE));
+}
+
+static void an_endpoint_that_is_down_is_probed_and_nothing_is_parked(void **state)
+{
+    struct bench *bench = *state;
+    (void)bench_send(bench, "example/a", "x", "1", 0);
+    (void)bench_send(bench, "example/b", "y", "2", 0);
+    while (bench->call_count > 0) {
+        bench_outcome(bench, bench_take_call(bench).call, CALL_UNREACHABLE, 0);
+    }
+    assert_int_equal(bench_metric(bench, METRIC_ENDPOINTS_DOWN), 1);
+    for (int i = 0; i < 30; i++) {
+        bench_advance(bench, 30000);
+        assert_int_equal(bench->call_count, 1); /* one probe at a time */
+        bench_outcome(bench, bench_take_call(bench).call, CALL_UNREACHABLE, 0);
+    }
+    bench_advance(bench, 30000);
+    bench_result(bench, bench_take_call(bench).call, result_begin(RESULT_DONE));
+    assert_int_equal(bench_metric(bench, METRIC_ENDPOINTS_DOWN), 0);
+    bench_result(bench, bench_take_call(bench).call, result_begin(RESULT_DONE));
+    assert_int_equal(bench_metric(bench, METRIC_MAILBOX_MESSAGES), 0);
+    assert_int_equal(bench_metric(bench, METRIC_PARKED_MESSAGES), 0);
+}
+
+static void an_ask_times_out_and_the_work_goes_on(void **state)
+{
+    struct bench *bench = *state;
+    const uint64_t ask = bench_ask(bench, "example/a", "x", "slow");
+    const struct pending_call call = bench_take_call(bench);
+    bench_advance(bench, 29999);
+    assert_null(bench_answer(bench, ask));
+    bench_advance(bench, 1);
+    assert_int_equal(bench_answer(bench, ask)->code, ERR_TIMEOUT);
+    struct result *result = result_begin(RESULT_DONE);
+    result_send(result, "proa", "reply", call.caller_id, "late");
+    bench_result(bench, call.call, result);
+    bench_advance(bench, 10);
+    assert_int_equal(store_memory_count(bench->store, STORE_INVOCATION), 0);
+    assert_int_equal(store_memory_count(bench->store, STORE_MAIL), 0);
+}
+
+static void without_run_ahead_calls_wait_for_the_disk(void **state)
+{
+    struct bench *bench = *state;
+    bench->is_disk_held = true;
+    (void)bench_send(bench, "slow/a", "x", "1", 0);
+    assert_int_equal(bench->call_count, 0);
+    bench->is_disk_held = false;
+    bench_commit(bench);
+    assert_int_equal(bench->call_count, 1);
+}
+
+static void stopping_answers_everybody(void **state)
+{
+    struct bench *bench = *state;
+    const uint64_t ask = bench_ask(bench, "example/a", "x", "slow");
+    struct input stop = {.kind = INPUT_STOP};
+    bench_settle(bench, &stop, 1);
+    assert_int_equal(bench_answer(bench, ask)->code, ERR_STOPPING);
+    assert_true(engine_is_stopped(bench->engine));
+    assert_int_equal(store_memory_count(bench->store, STORE_MAIL), 1);
+}
+
+static void a_changed_state_type_blocks_the_type_and_is_refused_whole(void **state)
+{
+    struct bench *bench = *state;
+    (void)bench_send(bench, "example/a", "x", "1", 0);
+    bench_handshake(bench, EXPIRY_NONE, 0);
+    struct result *result = result_begin(RESULT_DONE);
+    result_set(result, "s", "value");
+    result->mutations[0].typename_ = SLICE("other");
+    result_emit(result, "out", "record");
+    bench_result(bench, bench_take_call(bench).call, result);
+    assert_int_equal(bench_metric(bench, METRIC_TYPES_BLOCKED), 1);
+    bench_advance(bench, 10);
+    assert_int_equal(store_memory_count(bench->store, STORE_OUTBOX), 0);
+    bench_advance(bench, 2000);
+    result = result_begin(RESULT_DONE);
+    result_set(result, "s", "value");
+    bench_result(bench, bench_take_call(bench).call, result);
+    assert_int_equal(bench_metric(bench, METRIC_TYPES_BLOCKED), 0);
+}
+
+static int open_bench(void **state)
+{
+    static struct bench bench;
+
+    bench_open(&bench);
+    *state = &bench;
+    return 0;
+}
+
+static int close_bench(void **state)
+{
+    bench_close(*state);
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_bench, close_bench)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(an_ask_costs_one_commit_and_is_answered_after_it),
+        TEST(state_survives_a_crash_without_a_handshake),
+        TEST(an_accepted_send_survives_a_crash),
+        TEST(messages_of_one_instance_wait_and_go_in_one_batch),
+        TEST(a_late_answer_is_fenced_off),
+        TEST(timers_fire_once_in_order_and_can_be_cancelled),
+        TEST(a_duplicate_token_parks_the_item_only),
+        TEST(expired_values_are_not_handed_out_and_leave_the_disk),
+        TEST(a_rejected_message_is_parked_and_its_asker_told),
+        TEST(a_failing_message_is_parked_after_its_attempts),
+        TEST(an_endpoint_that_is_down_is_probed_and_nothing_is_parked),
+        TEST(an_ask_times_out_and_the_work_goes_on),
+        TEST(without_run_ahead_calls_wait_for_the_disk),
+        TEST(stopping_answers_everybody),
+        TEST(a_changed_state_type_blocks_the_type_and_is_refused_whole),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
