@@ -11,11 +11,14 @@
 #include "err.h"
 
 /* Appends the TypedValue of type `takes` (empty: proa/json) that a JSON text stands for. ERR_BAD_VALUE says what to
- * change. */
+ * change. Built-in scalars are converted: a long may be a string of digits, NaN and the infinities are the strings
+ * "NaN", "Infinity", "-Infinity". For every other type the text is only checked, and its bytes are the value.
+ * Limits: depth 2048; a number must be within a double's range. */
 MUST_USE enum err_code json_get_value(struct slice text, struct slice takes, struct buf *out_typed_value,
                                       struct err *err);
 
-/* What a TypedValue looks like to a client. */
+/* What a TypedValue looks like to a client. Longs beyond 2^53 are strings of digits, floats and doubles the shortest
+ * text that reads back the same. Bytes under proa/json go out as the function sent them. */
 enum json_form {
     JSON_TEXT,    /* appended as JSON: proa/json and the built-in scalars */
     JSON_NOTHING, /* typename proa/none, or has_value false: no content */
