@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ingress.c: a request's way to a message, and an answer's way back.
+ *
+ * Every request is answered once: at once if it is refused here, else by the engine's answer to its message; a body
+ * that a helper checks first goes the same two ways when the helper is done. Nothing is kept about a request here
+ * but what the server has of it, and the job while a helper works.
+ */
+#include "ingress.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "check.h"
+#include "clock.h"
+#include "config.h"
+#include "hint.h"
+#include "json.h"
+#include "list.h"
+#include "path.h"
+#include "problem.h"
+#include "value.h"
+
+enum {
+    ID_POOL_BYTES = 4096, /* random bytes drawn at a time: one system call for so many ids */
+    TIMEOUT_DEFAULT_MS = 30 * 1000,
+    TIMEOUT_MAX_MS = 10 * 60 * 1000,
+    VALUE_OVERHEAD_BYTES = LIMIT_TYPENAME_BYTES_MAX + 64, /* a TypedValue around a body */
+    MEMORY_BYTES_MAX = 64 << 10,                          /* a request line and its fields cannot hold more */
+    KEEP_BYTES_MAX = 256 << 10,                           /* buffers larger than this are not kept between requests */
+    TYPE_BYTES_MAX = 3 * LIMIT_TYPENAME_BYTES_MAX + 64,   /* every byte of a typename percent-encoded */
+    HINT_BYTES_MAX = 256,
+};
+static const uint64_t DELAY_MAX_MS = UINT64_C(3650) * 24 * 60 * 60 * 1000; /* ten years: longer is a slip */
+/* A string of a function may need six bytes in JSON for each of its own. */
+static const size_t ANSWER_BYTES_MAX = (size_t)LIMIT_ANSWER_BYTES_MAX * 6 + 64;
+
+struct ingress {
+    struct ingress_options options;
+    struct http_server *server;
+    uint32_t jobs;     /* with helpers */
+    size_t pool_left;  /* unused bytes at the end of the pool */
+    struct buf memory; /* decoded names of the request at hand */
+    struct buf value;  /* its TypedValue */
+    struct buf answer; /* body of the answer at hand */
+    uint8_t pool[ID_POOL_BYTES];
+};
+
+/* What a request says; slices in the request's memory, or in the ingress's or the job's. */
+struct asked {
+    uint64_t id;
+    bool is_ask;
+    struct invocation_id invocation;
+    char hex[INVOCATION_HEX_BYTES + 1];
+    struct address target;
+    struct slice traceparent;
+    uint64_t delay_ms;
+    uint64_t timeout_ms;
+    struct value_form form;
+};
+
+/* A body that is checked by a helper, its request suspended. */
+struct job {
+    struct helper_job helper_job;
+    struct ingress *ingress;
+    struct asked asked;
+    struct slice body; /* the request's, which lives until it is answered */
+    struct buf memory; /* what `asked` points into */
+    struct buf value;
+    struct err err; /* ERR_NONE: the value is good */
+};
+
+static const struct route {
+    const char *verb; /* the second segment, after v1 */
+    const char *parameter;
+    bool is_ask;
+} routes[] = {{"ask", "timeout", true}, {"send", "delay", false}};
+
+#define ALLOWED "POST, OPTIONS"
+#define PATHS_HELP                                                                       \
+    "POST /v1/ask/{namespace}/{name}/{id} calls a function and answers with its reply, " \
+    "POST /v1/send/{namespace}/{name}/{id} leaves a message for it"
+
+static const struct route *find_route(const struct path *path)
+{
+    if (path->count < 2 || !slice_equal(path->segments[0], SLICE("v1"))) {
+        return NULL;
+    }
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        if (slice_equal(path->segments[1], slice_of(routes[i].verb))) {
+            return &routes[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- answers -------------------------------------------------------------------------------------------- */
+
+/* Counts and logs an answer, before it ends the request. */
+static void note(struct ingress *ingress, uint64_t id, const char *hex, int status)
+{
+    const struct http_request *request = http_server_request(ingress->server, id);
+    struct path path;
+
+    metrics_add(ingress->options.metrics, METRIC_HTTP_REQUESTS, 1);
+    if (request == NULL) {
+        return; /* closing the server took it */
+    }
+    const uint64_t duration_us = clock_monotonic_us() - request->arrived_us;
+    const struct route *route = path_split(request->path, &path) ? find_route(&path) : NULL;
+    if (route != NULL && route->is_ask) {
+        metrics_observe_us(ingress->options.metrics, METRIC_ASK_SECONDS, duration_us);
+    }
+    log_event(ingress->options.log, LOG_DEBUG, "http.request", LOG_TEXT("method", request->method),
+              LOG_TEXT("path", request->path), LOG_NUMBER("status", status), LOG_NUMBER("duration_us", duration_us),
+              LOG_STRING("invocation", hex), LOG_TEXT("traceparent", request->traceparent));
+}
+
+static void answer(struct ingress *ingress, uint64_t id, const char *hex, const struct http_answer *what) LOOP_THREAD
+{
+    struct http_answer one = *what;
+    const struct http_header header = {"Proa-Invocation", hex};
+
+    one.headers = &header;
+    one.header_count = 1;
+    note(ingress, id, hex, one.status);
+    http_server_answer(ingress->server, id, &one);
+}
+
+static void answer_problem(struct ingress *ingress, uint64_t id, const struct problem *problem) LOOP_THREAD
+{
+    const struct http_header headers[] = {{"Proa-Invocation", problem->invocation}, {"Allow", ALLOWED}};
+
+    note(ingress, id, problem->invocation, err_http_status(problem->code));
+    problem_answer(ingress->server, id, problem, headers, problem->code == ERR_METHOD_NOT_ALLOWED ? 2 : 1);
+}
+
+static void refuse(struct ingress *ingress, const struct asked *asked, const struct err *err) LOOP_THREAD
+{
+    const struct problem problem = {.code = err->code, .detail = slice_of(err->text), .invocation = asked->hex};
+
+    answer_problem(ingress, asked->id, &problem);
+}
+
+static void answer_options(struct ingress *ingress, const struct asked *asked) LOOP_THREAD
+{
+    const struct http_header headers[] = {{"Proa-Invocation", asked->hex}, {"Allow", ALLOWED}};
+    const struct http_answer one = {.status = 204, .headers = headers, .header_count = 2};
+
+    note(ingress, asked->id, asked->hex, one.status);
+    http_server_answer(ingress->server, asked->id, &one);
+}
+
+static void answer_reply(struct ingress *ingress, uint64_t id, const char *hex, struct slice value) LOOP_THREAD
+{
+    enum json_form form = JSON_NOTHING;
+    struct slice typename_ = SLICE_EMPTY;
+    struct err err = {.code = ERR_NONE};
+    struct buf type;
+    struct buf *body = &ingress->answer;
+
+    buf_clear(body);
+    if (json_put_value(value, body, &form, &typename_, &err) == ERR_NONE && body->overflow) {
+        (void)err_set(&err, ERR_NO_MEMORY, "the function's reply cannot be held in memory");
+    }
+    if (err.code != ERR_NONE) {
+        answer_problem(ingress, id,
+                       &(struct problem){.code = err.code, .detail = slice_of(err.text), .invocation = hex});
+    } else if (form == JSON_NOTHING) {
+        answer(ingress, id, hex, &(struct http_answer){.status = 204});
+    } else if (form == JSON_TEXT) {
+        answer(ingress, id, hex,
+               &(struct http_answer){.status = 200, .content_type = "application/json", .body = buf_slice(body)});
+    } else {
+        buf_init(&type, TYPE_BYTES_MAX);
+        value_put_content_type(&type, typename_);
+        check(!type.overflow);
+        answer(ingress, id, hex,
+               &(struct http_answer){.status = 200, .content_type = (const char *)type.data, .body = buf_slice(body)});
+        buf_done(&type);
+    }
+    if (body->capacity > KEEP_BYTES_MAX) {
+        buf_done(body);
+        buf_init(body, ANSWER_BYTES_MAX);
+    }
+}
+
+static void answer_accepted(struct ingress *ingress, uint64_t id, const char *hex) LOOP_THREAD
+{
+    char body[sizeof "{\"invocation\":\"\"}" + INVOCATION_HEX_BYTES];
+
+    (void)snprintf(body, sizeof body, "{\"invocation\":\"%s\"}", hex);
+    answer(ingress, id, hex,
+           &(struct http_answer){.status = 202, .content_type = "application/json", .body = slice_of(body)});
+}
+
+void ingress_answer(void *context, const struct effect_answer *effect)
+{
+    struct ingress *ingress = context;
+    char hex[INVOCATION_HEX_BYTES + 1];
+
+    invocation_print(&effect->invocation, hex);
+    switch (effect->kind) {
+    case ANSWER_REPLY:
+        answer_reply(ingress, effect->waiter, hex, effect->value);
+        return;
+    case ANSWER_ACCEPTED:
+        answer_accepted(ingress, effect->waiter, hex);
+        return;
+    case ANSWER_ERROR:
+    default:
+        answer_problem(ingress, effect->waiter,
+                       &(struct problem){.code = effect->code,
+                                         .is_from_function = effect->is_from_function,
+                                         .detail = effect->text,
+                                         .function_code = effect->function_code,
+                                         .invocation = hex,
+                                         .retry_after_ms = effect->retry_after_ms});
+    }
+}
+
+/* ---- requests ------------------------------------------------------------------------------------------- */
+
+static struct invocation_id draw_id(struct ingress *ingress)
+{
+    struct invocation_id id;
+
+    while (ingress->pool_left < sizeof id.bytes) {
+        const size_t filled = ingress->pool_left;
+        const ssize_t got = getrandom(ingress->pool, sizeof ingress->pool - filled, 0);
+        check(got > 0 || errno == EINTR);
+        if (got > 0) { /* what was left is too little for an id and is drawn anew */
+            ingress->pool_left = (size_t)got;
+        }
+    }
+    ingress->pool_left -= sizeof id.bytes;
+    memcpy(id.bytes, ingress->pool + ingress->pool_left, sizeof id.bytes);
+    return id;
+}
+
+/* W3C Trace Context, version 00; what is malformed is ignored, as the standard asks. */
+static struct slice valid_traceparent(struct slice text)
+{
+    static const char form[] = "00-hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh-hhhhhhhhhhhhhhhh-hh";
+    enum { TRACE_AT = 3, TRACE_DIGITS = 32, SPAN_AT = 36, SPAN_DIGITS = 16 };
+    static const char zeros[] = "00000000000000000000000000000000";
+
+    if (text.size != sizeof form - 1) {
+        return SLICE_EMPTY;
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        const uint8_t c = text.data[i];
+        const bool is_hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+        if (form[i] == 'h' ? !is_hex : c != (uint8_t)form[i]) {
+            return SLICE_EMPTY;
+        }
+    }
+    const bool is_zero =
+        memcmp(text.data + TRACE_AT, zeros, TRACE_DIGITS) == 0 || memcmp(text.data + SPAN_AT, zeros, SPAN_DIGITS) == 0;
+    return is_zero ? SLICE_EMPTY : text;
+}
+
+static enum err_code get_target(struct ingress *ingress, const struct path *path, struct address *out, struct err *err)
+{
+    enum { TARGET_SEGMENTS = 5, SPACE = 2, NAME = 3, ID = 4 };
+
+    if (path->count != TARGET_SEGMENTS) {
+        return err_set(
+            err, ERR_BAD_PATH,
+            "the path must be /v1/%.*s/{namespace}/{name}/{id}: it has %u parts after the verb instead of 3; "
+            "a slash within the id is written %%2F",
+            (int)path->segments[1].size, (const char *)path->segments[1].data, path->count - SPACE);
+    }
+    if (path_decode(path->segments[SPACE], "namespace", &ingress->memory, &out->space, err) != ERR_NONE ||
+        path_decode(path->segments[NAME], "name", &ingress->memory, &out->name, err) != ERR_NONE ||
+        path_decode(path->segments[ID], "id", &ingress->memory, &out->id, err) != ERR_NONE) {
+        return err->code;
+    }
+    if (memchr(out->space.data, '/', out->space.size) != NULL || memchr(out->name.data, '/', out->name.size) != NULL) {
+        return err_set(err, ERR_BAD_PATH, "namespace and name may not hold a slash; only the id may (as %%2F)");
+    }
+    if (address_is_host_namespace(out->space)) {
+        return err_set(err, ERR_BAD_PATH,
+                       "the namespace proa belongs to the host and cannot be called; name a function's own namespace");
+    }
+    return address_check(out, err);
+}
+
+static enum err_code get_parameters(const struct route *route, struct slice query, struct asked *out, struct err *err)
+{
+    struct slice name;
+    struct slice value;
+    bool has_come = false;
+    uint64_t *into = route->is_ask ? &out->timeout_ms : &out->delay_ms;
+
+    out->timeout_ms = TIMEOUT_DEFAULT_MS;
+    while (path_query_next(&query, &name, &value)) {
+        if (!slice_equal(name, slice_of(route->parameter))) {
+            return err_set(err, ERR_BAD_REQUEST, "there is no parameter \"%.*s\"; %s takes %s only",
+                           (int)(name.size < 100 ? name.size : 100), (const char *)name.data, route->verb,
+                           route->parameter);
+        }
+        if (has_come) {
+            return err_set(err, ERR_BAD_REQUEST, "%s is given twice; give it once", route->parameter);
+        }
+        if (!config_parse_duration(value, into)) {
+            return err_set(err, ERR_BAD_REQUEST,
+                           "%s must be an integer and one of ms, s, m, h, d, such as %s=10s, not \"%.*s\"",
+                           route->parameter, route->parameter, (int)(value.size < 100 ? value.size : 100),
+                           value.size == 0 ? "" : (const char *)value.data);
+        }
+        has_come = true;
+    }
+    if (out->timeout_ms == 0 || out->timeout_ms > TIMEOUT_MAX_MS) {
+        return err_set(err, ERR_BAD_REQUEST, "timeout must be from 1ms to 10m");
+    }
+    if (out->delay_ms > DELAY_MAX_MS) {
+        return err_set(err, ERR_BAD_REQUEST, "delay must be at most 3650d");
+    }
+    return ERR_NONE;
+}
+
+/* Why the server did not take the request. */
+static enum err_code trouble(const struct http_request *request, struct err *err)
+{
+    if (request->trouble == ERR_TOO_LARGE) {
+        return err_set(err, ERR_TOO_LARGE,
+                       "the body is larger than %d bytes; send less, or a reference to where the rest is",
+                       LIMIT_INGRESS_BODY_BYTES_MAX);
+    }
+    if (request->trouble == ERR_OVERLOADED) {
+        return err_set(err, ERR_OVERLOADED, "the host has as many connections or bodies as it takes; try again later");
+    }
+    if (request->trouble != ERR_NONE) {
+        return err_set(err, request->trouble,
+                       "the request line holds a NUL byte; write it percent-encoded where allowed");
+    }
+    return ERR_NONE;
+}
+
+static enum err_code find_function(const struct ingress *ingress, const struct address *target,
+                                   const struct function_config **out, struct err *err)
+{
+    char hint[HINT_BYTES_MAX];
+
+    *out = registry_function(ingress->options.registry, target->space, target->name);
+    if (*out != NULL) {
+        return ERR_NONE;
+    }
+    hint_function(ingress->options.registry, target->space, target->name, hint, sizeof hint);
+    return err_set(err, ERR_UNKNOWN_FUNCTION, "no endpoint serves %.*s/%.*s; %s",
+                   (int)(target->space.size < 64 ? target->space.size : 64), (const char *)target->space.data,
+                   (int)(target->name.size < 64 ? target->name.size : 64), (const char *)target->name.data, hint);
+}
+
+/* Everything but the body. */
+static enum err_code get_asked(struct ingress *ingress, const struct http_request *request, struct asked *asked,
+                               struct err *err)
+{
+    struct path path = {.count = 0};
+    const struct route *route = path_split(request->path, &path) ? find_route(&path) : NULL;
+    const struct function_config *function = NULL;
+
+    if (route == NULL) {
+        return err_set(err, ERR_NOT_FOUND, "there is nothing at this path; " PATHS_HELP);
+    }
+    if (!slice_equal(request->method, SLICE("POST"))) {
+        return err_set(err, ERR_METHOD_NOT_ALLOWED, "/v1/%s takes POST, not %.*s", route->verb,
+                       (int)(request->method.size < 20 ? request->method.size : 20),
+                       (const char *)request->method.data);
+    }
+    asked->is_ask = route->is_ask;
+    asked->traceparent = valid_traceparent(request->traceparent);
+    buf_clear(&ingress->memory);
+    /* Once for all that is decoded, so that it stays where it is. */
+    if (buf_reserve(&ingress->memory, request->path.size + request->content_type.size + 1) == NULL) {
+        return err_set(err, ERR_NO_MEMORY, "memory is short; try again later");
+    }
+    if (get_target(ingress, &path, &asked->target, err) != ERR_NONE ||
+        get_parameters(route, request->query, asked, err) != ERR_NONE ||
+        find_function(ingress, &asked->target, &function, err) != ERR_NONE) {
+        return err->code;
+    }
+    return value_form_of(request, function, &ingress->memory, &asked->form, err);
+}
+
+static void post(struct ingress *ingress, const struct asked *asked, struct slice value) LOOP_THREAD
+{
+    const struct input_message message = {.waiter = asked->id,
+                                          .is_ask = asked->is_ask,
+                                          .invocation = asked->invocation,
+                                          .target = asked->target,
+                                          .value = value,
+                                          .traceparent = asked->traceparent,
+                                          .delay_ms = asked->delay_ms,
+                                          .timeout_ms = asked->timeout_ms};
+    struct err err;
+
+    if (!runner_post(ingress->options.runner, &message)) {
+        (void)err_set(&err, ERR_OVERLOADED, "too many messages wait to be taken in; try again later");
+        refuse(ingress, asked, &err);
+    }
+}
+
+/* On a helper thread. */
+static void work(struct helper_job *helper_job)
+{
+    struct job *job = container_of(helper_job, struct job, helper_job);
+
+    if (value_put(&job->asked.form, job->body, &job->value, &job->err) == ERR_NONE) {
+        job->err.code = ERR_NONE;
+    }
+}
+
+static void done(struct helper_job *helper_job)
+{
+    struct job *job = container_of(helper_job, struct job, helper_job);
+    struct ingress *ingress = job->ingress;
+
+    thread_assume(&thread_loop);
+    if (job->err.code != ERR_NONE) {
+        refuse(ingress, &job->asked, &job->err);
+    } else {
+        post(ingress, &job->asked, buf_slice(&job->value));
+    }
+    ingress->jobs--;
+    buf_done(&job->memory);
+    buf_done(&job->value);
+    free(job);
+}
+
+static void start_job(struct ingress *ingress, const struct asked *asked, struct slice body) LOOP_THREAD
+{
+    struct job *job = calloc(1, sizeof *job);
+    struct err err;
+
+    if (job == NULL) {
+        (void)err_set(&err, ERR_NO_MEMORY, "memory is short; try again later");
+        refuse(ingress, asked, &err);
+        return;
+    }
+    job->helper_job = (struct helper_job){.work = work, .done = done};
+    job->ingress = ingress;
+    job->asked = *asked;
+    job->body = body;
+    buf_init(&job->value, LIMIT_INGRESS_BODY_BYTES_MAX + VALUE_OVERHEAD_BYTES);
+    if (!helper_start(ingress->options.helper, &job->helper_job)) {
+        free(job);
+        (void)err_set(&err, ERR_OVERLOADED, "too many large bodies are being read; try again later");
+        refuse(ingress, asked, &err);
+        return;
+    }
+    /* Nothing runs `done` before this turn is over, and `work` reads only body and form: the names may follow now. */
+    job->memory = ingress->memory;
+    buf_init(&ingress->memory, MEMORY_BYTES_MAX);
+    ingress->jobs++;
+}
+
+void ingress_handle(void *context, const struct http_request *request)
+{
+    struct ingress *ingress = context;
+    struct asked asked = {.id = request->id, .invocation = draw_id(ingress)};
+    struct err err;
+
+    check(ingress->server != NULL);
+    invocation_print(&asked.invocation, asked.hex);
+    if (slice_equal(request->method, SLICE("OPTIONS")) && request->trouble == ERR_NONE) {
+        answer_options(ingress, &asked);
+        return;
+    }
+    if (get_asked(ingress, request, &asked, &err) != ERR_NONE || trouble(request, &err) != ERR_NONE) {
+        refuse(ingress, &asked, &err);
+        return;
+    }
+    if (asked.form.is_json && request->body.size > LIMIT_PARSE_INLINE_BYTES_MAX) {
+        start_job(ingress, &asked, request->body);
+        return;
+    }
+    buf_clear(&ingress->value);
+    if (value_put(&asked.form, request->body, &ingress->value, &err) != ERR_NONE) {
+        refuse(ingress, &asked, &err);
+        return;
+    }
+    post(ingress, &asked, buf_slice(&ingress->value));
+    if (ingress->value.capacity > KEEP_BYTES_MAX) {
+        buf_done(&ingress->value);
+        buf_init(&ingress->value, LIMIT_INGRESS_BODY_BYTES_MAX + VALUE_OVERHEAD_BYTES);
+    }
+}
+
+/* ---- the object ----------------------------------------------------------------------------------------- */
+
+enum err_code ingress_create(const struct ingress_options *options, struct ingress **out, struct err *err)
+{
+    struct ingress *ingress = calloc(1, sizeof *ingress);
+
+    (void)err; /* nothing here can fail but memory at start, which ends the process */
+    check(ingress != NULL);
+    ingress->options = *options;
+    buf_init(&ingress->memory, MEMORY_BYTES_MAX);
+    buf_init(&ingress->value, LIMIT_INGRESS_BODY_BYTES_MAX + VALUE_OVERHEAD_BYTES);
+    buf_init(&ingress->answer, ANSWER_BYTES_MAX);
+    *out = ingress;
+    return ERR_NONE;
+}
+
+void ingress_destroy(struct ingress *ingress)
+{
+    if (ingress == NULL) {
+        return;
+    }
+    check(ingress->jobs == 0); /* the helper is destroyed first */
+    buf_done(&ingress->memory);
+    buf_done(&ingress->value);
+    buf_done(&ingress->answer);
+    free(ingress);
+}
+
+void ingress_serve(struct ingress *ingress, struct http_server *server)
+{
+    check(ingress->server == NULL);
+    ingress->server = server;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "value.h"
+
+#include <ctype.h>
+#include <strings.h>
+
+#include "json.h"
+#include "path.h"
+#include "wire.h"
+
+#define VENDOR_PREFIX "application/vnd."
+#define HOST_PREFIX "proa/"
+
+static struct slice trimmed(struct slice text)
+{
+    while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t')) {
+        text.size--;
+    }
+    while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
+        text = (struct slice){text.data + 1, text.size - 1};
+    }
+    return text;
+}
+
+/* The media type without its parameters. */
+static struct slice media_type(struct slice field)
+{
+    const uint8_t *semicolon = field.size == 0 ? NULL : memchr(field.data, ';', field.size);
+
+    return trimmed((struct slice){field.data, semicolon == NULL ? field.size : (size_t)(semicolon - field.data)});
+}
+
+static bool begins_with(struct slice text, struct slice prefix)
+{
+    return text.size >= prefix.size &&
+           strncasecmp((const char *)text.data, (const char *)prefix.data, prefix.size) == 0;
+}
+
+static bool is_same_type(struct slice a, struct slice b)
+{
+    return a.size == b.size && begins_with(a, b);
+}
+
+static enum err_code set_type(struct slice typename_, struct value_form *out, struct err *err)
+{
+    if (typename_.size > LIMIT_TYPENAME_BYTES_MAX || !slice_is_utf8_text(typename_)) {
+        return err_set(err, ERR_BAD_REQUEST, "the type of the body must be UTF-8 text of 1 to %d bytes",
+                       LIMIT_TYPENAME_BYTES_MAX);
+    }
+    const struct slice prefix = SLICE(HOST_PREFIX);
+    const bool is_json = slice_equal(typename_, SLICE("proa/json"));
+    if (!is_json && !slice_equal(typename_, SLICE("proa/none")) && typename_.size >= prefix.size &&
+        memcmp(typename_.data, prefix.data, prefix.size) == 0) {
+        return err_set(err, ERR_UNSUPPORTED_TYPE, "of the types proa/… a client can send proa/json and proa/none only");
+    }
+    *out = (struct value_form){.is_json = is_json, .typename_ = typename_};
+    return ERR_NONE;
+}
+
+enum err_code value_form_of(const struct http_request *request, const struct function_config *function,
+                            struct buf *memory, struct value_form *out, struct err *err)
+{
+    const struct slice type = media_type(request->content_type);
+    const struct slice prefix = SLICE(VENDOR_PREFIX);
+
+    if (request->proa_type.size > 0) {
+        return set_type(trimmed(request->proa_type), out, err);
+    }
+    if (type.size > prefix.size && begins_with(type, prefix)) {
+        struct slice typename_ = SLICE_EMPTY;
+        const struct slice encoded = {type.data + prefix.size, type.size - prefix.size};
+        if (path_decode(encoded, "type in Content-Type", memory, &typename_, err) != ERR_NONE) {
+            err->code = ERR_BAD_REQUEST;
+            return err->code;
+        }
+        return set_type(typename_, out, err);
+    }
+    if (type.size == 0 || is_same_type(type, SLICE("application/json")) ||
+        is_same_type(type, SLICE("application/x-www-form-urlencoded"))) {
+        *out = (struct value_form){.is_json = true, .typename_ = function->takes};
+        return ERR_NONE;
+    }
+    return err_set(err, ERR_UNSUPPORTED_TYPE,
+                   "the content type %.*s is not taken; send JSON as application/json, or the bytes of type T as "
+                   "application/vnd.T or with the header Proa-Type: T",
+                   (int)(type.size < 100 ? type.size : 100), (const char *)type.data);
+}
+
+enum err_code value_put(const struct value_form *form, struct slice body, struct buf *out, struct err *err)
+{
+    if (form->is_json) {
+        return json_get_value(body, form->typename_, out, err);
+    }
+    const bool is_none = slice_equal(form->typename_, SLICE("proa/none"));
+    if (is_none && body.size > 0) {
+        return err_set(err, ERR_BAD_VALUE, "a body of type proa/none must be empty; leave it out");
+    }
+    wire_put_typed_value(out,
+                         &(struct typed_value){.typename_ = form->typename_, .has_value = !is_none, .value = body});
+    return out->overflow ? err_set(err, ERR_TOO_LARGE, "the value is larger than %zu bytes", out->bytes_max) : ERR_NONE;
+}
+
+void value_put_content_type(struct buf *out, struct slice typename_)
+{
+    buf_append_text(out, VENDOR_PREFIX);
+    for (size_t i = 0; i < typename_.size; i++) {
+        const uint8_t c = typename_.data[i];
+        if (c < 0x80 && c > 0 && (isalnum(c) != 0 || strchr("!#$&'*+-.^_`|~/", c) != NULL)) {
+            buf_append_u8(out, c);
+        } else {
+            buf_appendf(out, "%%%02X", c);
+        }
+    }
+    buf_append_u8(out, 0);
+}
