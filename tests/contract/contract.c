@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * contract.c: the fixture of the contract: stores made and removed, epochs filled and applied, answers read.
+ */
 #include "contract.h"
 
 #include <dirent.h>
