@@ -174,9 +174,9 @@ def test_json_is_plain() -> None:
     assert loaded["blob"] == "AP8="
     assert loaded["reply"] == "ab"
     assert "computed" not in loaded
-    assert read(Order, "proa/json", b'{"items":[],"size":"s","paid":false,"price":1,"when":"2026-01-31T12:00:00Z"}').when == (
-        datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.timezone.utc)
-    )
+    assert read(
+        Order, "proa/json", b'{"items":[],"size":"s","paid":false,"price":1,"when":"2026-01-31T12:00:00Z"}'
+    ).when == (datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.timezone.utc))
 
 
 def test_lossless_reading() -> None:
@@ -320,7 +320,10 @@ class BadEnum(enum.Enum):
         (Dangling, "an annotation of Dangling cannot be resolved"),
         (dict[int, str], "the keys of a dict must be str in JSON, not int"),
         (list[Item | Add], "cannot be told apart in JSON"),
-        (Item | Tree, r'Item and Tree both travel as proa/json and cannot be told apart; name them, as in @proa.message\("shop'),
+        (
+            Item | Tree,
+            r'Item and Tree both travel as proa/json and cannot be told apart; name them, as in @proa.message\("shop',
+        ),
         (int | proa.RawValue, "RawValue takes every message"),
         (BadEnum, "cannot be told apart in JSON; use str, int or bool"),
         (type[int], "has no JSON form"),

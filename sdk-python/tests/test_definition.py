@@ -102,7 +102,11 @@ async def generator(ctx: proa.Context, message: int):  # type: ignore[no-untyped
         ("a/b", message_unmarked, "function a/b: the message 'message' is not annotated"),
         ("a/b", answer_unmarked, "function a/b: its answer is not annotated; write -> None if it answers nothing"),
         ("a/b", unresolved, "function a/b: an annotation cannot be resolved"),
-        ("a/b", two_messages, "function a/b, message 'message': Add and Remove both travel as proa/json .* @proa.message"),
+        (
+            "a/b",
+            two_messages,
+            "function a/b, message 'message': Add and Remove both travel as proa/json .* @proa.message",
+        ),
         ("a/b", no_form, "function a/b, message 'message': .* has no JSON form"),
         ("a/b", bad_answer, "function a/b, its answer: .* has no JSON form"),
         ("a/b", bare_reply, "function a/b: write what is answered later into its annotation"),
@@ -118,9 +122,9 @@ def test_functions(name: str, handler: Any, text: str) -> None:
 def test_state_and_annotation_must_agree() -> None:
     app = proa.App()
     with pytest.raises(proa.DefinitionError, match=r"write ctx: proa.Context\[Other\]"):
-        app.function("a/b", state=Other)(good)  # type: ignore[arg-type]
-    with pytest.raises(proa.DefinitionError, match="must be a class derived from proa.State"):
-        app.function("a/b", state=int)(good)  # type: ignore[type-var]
+        app.function("a/b", state=Other)(good)
+    with pytest.raises(proa.DefinitionError, match=r"must be a class derived from proa\.State"):
+        app.function("a/b", state=int)(good)  # type: ignore[arg-type]
     assert app.function("a/b", state=Counter)(good).state is Counter
 
 
@@ -159,24 +163,28 @@ def test_functions_without_a_module() -> None:
     assert make_function("a/b", made["f"], None, {"proa": proa}).state is None
 
 
+value: Any = proa.value  # so that what is wrong for type checkers reaches the check at import
+make_class: Any = type(proa.State)
+
+
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: proa.value(int, default="x"), "state Bad.it: the default does not fit: expected an int"),
-        (lambda: proa.value(int | str), "state Bad.it: a state value has one type"),
-        (lambda: proa.value(proa.RawValue), "a state value has one type"),
-        (lambda: proa.value(type(None)), "a state value has one type"),
-        (lambda: proa.value(object()), "has no JSON form"),
-        (lambda: proa.value(int, expire=timedelta(1)), r"expire must be proa.after_write\(…\)"),
-        (lambda: proa.value(int, name="a\x00"), "the name of state Bad.it must not hold a NUL"),
-        (lambda: proa.value(int, typename="a/b"), "an integer cannot travel as a/b"),
-        (lambda: proa.value(Add, typename=""), "must not be empty"),
-        (lambda: proa.value(Add, typename=5), "must be a str, not int"),
+        (lambda: value(int, default="x"), "state Bad.it: the default does not fit: expected an int"),
+        (lambda: value(int | str), "state Bad.it: a state value has one type"),
+        (lambda: value(proa.RawValue), "a state value has one type"),
+        (lambda: value(type(None)), "a state value has one type"),
+        (lambda: value(object()), "has no JSON form"),
+        (lambda: value(int, expire=timedelta(1)), r"expire must be proa.after_write\(…\)"),
+        (lambda: value(int, name="a\x00"), "the name of state Bad.it must not hold a NUL"),
+        (lambda: value(int, typename="a/b"), "an integer cannot travel as a/b"),
+        (lambda: value(Add, typename=""), "must not be empty"),
+        (lambda: value(Add, typename=5), "must be a str, not int"),
     ],
 )
 def test_states(make: Callable[[], Any], text: str) -> None:
     with pytest.raises(proa.DefinitionError, match=text):
-        type(proa.State)("Bad", (proa.State,), {"it": make()})
+        make_class("Bad", (proa.State,), {"it": make()})
 
 
 def test_state_names() -> None:

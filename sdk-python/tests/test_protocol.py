@@ -215,7 +215,11 @@ def test_context() -> None:
         assert ctx.caller is None
         assert ctx.is_ask
 
-    for handler, caller in ((look, ("a", "friend", "2")), (ask, ASKER), (lambda ctx: ctx.caller is None or 1 / 0, None)):
+    for handler, caller in (
+        (look, ("a", "friend", "2")),
+        (ask, ASKER),
+        (lambda ctx: ctx.caller is None or 1 / 0, None),
+    ):
         result = result_of(handler, caller)
         assert not result.HasField("failure"), result.failure.message
 
@@ -349,9 +353,10 @@ def test_answers_that_do_not_fit() -> None:
     assert call(own, "a/f/1", 1, caller=ASKER).result.failure.message == (
         "ValueEncodeError: the answer of function a/f: expected a str, got int"
     )
-    assert "the answer of function a/g: expected an int, got coroutine" in call(
-        own, "a/g/1", 1, caller=ASKER
-    ).result.failure.message
+    assert (
+        "the answer of function a/g: expected an int, got coroutine"
+        in call(own, "a/g/1", 1, caller=ASKER).result.failure.message
+    )
     own.close()
 
 

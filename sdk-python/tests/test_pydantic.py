@@ -56,6 +56,6 @@ def test_misfits() -> None:
     with pytest.raises(proa.ValueEncodeError, match="expected Item, got int"):
         typed(Item, 5)
     with pytest.raises(proa.ValueEncodeError, match="item: expected Item"):
-        typed(Box, Box(5))
+        typed(Box, Box(5))  # type: ignore[arg-type]
     with pytest.raises(proa.ValueEncodeError, match="Named: "):
         typed(Named, Named(name="\ud800") if pydantic.VERSION < "2" else Named.model_construct(name="\ud800"))

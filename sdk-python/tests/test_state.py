@@ -129,7 +129,9 @@ def test_messages_of_a_batch_see_each_other() -> None:
 
 def test_wrong_values() -> None:
     assert "state value 'count': expected an int, got str" in failure(lambda ctx: setattr(ctx.state, "count", "x"))
-    assert "cannot be set to None; write `del ctx.state.count`" in failure(lambda ctx: setattr(ctx.state, "count", None))
+    assert "cannot be set to None; write `del ctx.state.count`" in failure(
+        lambda ctx: setattr(ctx.state, "count", None)
+    )
     assert "AttributeError" in failure(lambda ctx: setattr(ctx.state, "cuont", 5))
     assert "'c' is stored as io.statefun.types/string but declared as io.statefun.types/long" in failure(print, c="x")
     assert "state value 'cart' cannot be read" in failure(lambda ctx: ctx.state.cart, cart={"items": 5})

@@ -22,7 +22,6 @@ from ._state import State
 from .errors import DefinitionError, RequestError
 
 S = TypeVar("S", bound=State)
-S2 = TypeVar("S2", bound=State)
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -37,11 +36,17 @@ _FEATURE_HEADER = (b"proa-features", FEATURES)
 _ANSWER_HEADERS = [(b"content-type", CONTENT_TYPE), _FEATURE_HEADER]
 
 
-class _Declare(Protocol[S]):
+class _Declare(Protocol):
     """What `app.function(…)` returns: it turns a handler into a Function."""
 
     @overload
+    def __call__(self, handler: Callable[[Context[S], In], Awaitable[None]], /) -> Function[S, In, None]: ...
+    @overload
     def __call__(self, handler: Callable[[Context[S], In], Awaitable[ReplyTo[Out]]], /) -> Function[S, In, Out]: ...
+    @overload
+    def __call__(
+        self, handler: Callable[[Context[S], In], Awaitable[ReplyTo[Out] | None]], /
+    ) -> Function[S, In, Out | None]: ...
     @overload
     def __call__(self, handler: Callable[[Context[S], In], Awaitable[Out]], /) -> Function[S, In, Out]: ...
     @overload
@@ -49,34 +54,17 @@ class _Declare(Protocol[S]):
     @overload
     def __call__(self, handler: Callable[[Context[S]], Awaitable[Out]], /) -> Function[S, None, Out]: ...
     @overload
+    def __call__(self, handler: Callable[[Context[S], In], None], /) -> Function[S, In, None]: ...
+    @overload
     def __call__(self, handler: Callable[[Context[S], In], ReplyTo[Out]], /) -> Function[S, In, Out]: ...
+    @overload
+    def __call__(self, handler: Callable[[Context[S], In], ReplyTo[Out] | None], /) -> Function[S, In, Out | None]: ...
     @overload
     def __call__(self, handler: Callable[[Context[S], In], Out], /) -> Function[S, In, Out]: ...
     @overload
     def __call__(self, handler: Callable[[Context[S]], ReplyTo[Out]], /) -> Function[S, None, Out]: ...
     @overload
     def __call__(self, handler: Callable[[Context[S]], Out], /) -> Function[S, None, Out]: ...
-
-
-class _DeclareAny(Protocol):
-    """The same where the state is read from the handler's annotation."""
-
-    @overload
-    def __call__(self, handler: Callable[[Context[S2], In], Awaitable[ReplyTo[Out]]], /) -> Function[S2, In, Out]: ...
-    @overload
-    def __call__(self, handler: Callable[[Context[S2], In], Awaitable[Out]], /) -> Function[S2, In, Out]: ...
-    @overload
-    def __call__(self, handler: Callable[[Context[S2]], Awaitable[ReplyTo[Out]]], /) -> Function[S2, None, Out]: ...
-    @overload
-    def __call__(self, handler: Callable[[Context[S2]], Awaitable[Out]], /) -> Function[S2, None, Out]: ...
-    @overload
-    def __call__(self, handler: Callable[[Context[S2], In], ReplyTo[Out]], /) -> Function[S2, In, Out]: ...
-    @overload
-    def __call__(self, handler: Callable[[Context[S2], In], Out], /) -> Function[S2, In, Out]: ...
-    @overload
-    def __call__(self, handler: Callable[[Context[S2]], ReplyTo[Out]], /) -> Function[S2, None, Out]: ...
-    @overload
-    def __call__(self, handler: Callable[[Context[S2]], Out], /) -> Function[S2, None, Out]: ...
 
 
 class App:
@@ -93,11 +81,7 @@ class App:
         self._pool: ThreadPoolExecutor | None = None
         self._request_bytes_max = request_bytes_max
 
-    @overload
-    def function(self, name: str) -> _DeclareAny: ...
-    @overload
-    def function(self, name: str, *, state: type[S]) -> _Declare[S]: ...
-    def function(self, name: str, *, state: type[State] | None = None) -> Any:
+    def function(self, name: str, *, state: type[State] | None = None) -> _Declare:
         """Serve a handler as the function type `name`, written namespace/name.
 
             @app.function("example/counter")
@@ -108,7 +92,7 @@ class App:
         """
         local_names = sys._getframe(1).f_locals
 
-        def declare(handler: Any) -> Function[Any, Any, Any]:
+        def declare(handler: Any, /) -> Any:
             function = make_function(name, handler, state, local_names)
             key = (function.namespace, function.name)
             if key in self._functions:
@@ -170,7 +154,7 @@ class App:
                 is_partial = value == FEATURES or FEATURES in [word.strip() for word in value.split(b",")]
             elif name == b"traceparent":
                 trace_header = value
-            elif name == b"content-length" and len(value) > 7 and int(value) > self._request_bytes_max:
+            elif name == b"content-length" and int(value) > self._request_bytes_max:
                 raise self._too_large()
         if content_type.lower() != CONTENT_TYPE:
             raise RequestError(415, f"the Content-Type of a call is {CONTENT_TYPE.decode()}")

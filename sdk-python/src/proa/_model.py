@@ -13,7 +13,7 @@ from .errors import DefinitionError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-R = TypeVar("R", contravariant=True)
+R = TypeVar("R")
 C = TypeVar("C", bound="type[Any]")
 
 HOST_NAMESPACE = "proa"

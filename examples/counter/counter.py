@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+import proa
+
+app = proa.App()
+
+
+class Counter(proa.State):
+    total = proa.value(int, default=0)
+
+
+@app.function("example/counter")
+async def counter(ctx: proa.Context[Counter], amount: int) -> int:
+    ctx.state.total += amount
+    return ctx.state.total
