@@ -311,7 +311,7 @@ void wire_put_typed_value(struct buf *buf, const struct typed_value *value)
 {
     const size_t size = text_bytes(TAG_VALUE_TYPENAME, value->typename_) + (value->has_value ? 2 : 0) +
                         text_bytes(TAG_VALUE_VALUE, value->value);
-    uint8_t *at = buf_reserve(buf, size);
+    uint8_t *at = size == 0 ? NULL : buf_reserve(buf, size);
 
     if (at == NULL) {
         return;
@@ -392,7 +392,7 @@ void wire_put_scalar(struct buf *buf, const struct scalar_value *value)
 
     if (value->kind == SCALAR_STRING) {
         const size_t size = text_bytes(tag, value->text);
-        uint8_t *at = buf_reserve(buf, size);
+        uint8_t *at = size == 0 ? NULL : buf_reserve(buf, size);
         if (at != NULL) {
             (void)put_text(at, tag, value->text); /* measured above, so the end is known */
             buf->size += size;
