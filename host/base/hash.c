@@ -69,8 +69,6 @@ uint32_t hash_crc32c_portable(uint32_t crc, struct slice data)
 }
 
 #if defined(__x86_64__)
-#include <nmmintrin.h>
-
 __attribute__((target("sse4.2"))) static uint32_t crc32c_sse42(uint32_t crc, struct slice data)
 {
     const uint8_t *at = data.data;
@@ -80,11 +78,11 @@ __attribute__((target("sse4.2"))) static uint32_t crc32c_sse42(uint32_t crc, str
     for (; left >= 8; at += 8, left -= 8) {
         uint64_t word;
         memcpy(&word, at, sizeof word); /* records begin anywhere */
-        wide = _mm_crc32_u64(wide, word);
+        wide = __builtin_ia32_crc32di(wide, word);
     }
     uint32_t narrow = (uint32_t)wide;
     for (; left > 0; at++, left--) {
-        narrow = _mm_crc32_u8(narrow, *at);
+        narrow = __builtin_ia32_crc32qi(narrow, *at);
     }
     return ~narrow;
 }

@@ -18,6 +18,7 @@ struct hash128 {
     uint8_t bytes[16];
 };
 
+/* SipHash-2-4 with 128 bits. */
 struct hash128 hash_siphash128(const struct hash_key *key, struct slice data);
 /* The first 64 bits of it, for hash tables. */
 uint64_t hash_siphash64(const struct hash_key *key, struct slice data);

@@ -33,6 +33,7 @@ static inline struct slice key_slice(const struct key *key)
     return (struct slice){key->bytes, key->size};
 }
 
+/* Writers: each fills the whole key. `id` is not empty and holds no NUL; `secret` is the store's. */
 void key_instance(struct key *key, uint32_t type, struct slice id, const struct hash_key *secret);
 void key_state(struct key *key, uint32_t type, struct slice id, uint32_t state, const struct hash_key *secret);
 void key_mail(struct key *key, uint64_t number);

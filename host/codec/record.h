@@ -32,6 +32,7 @@ struct envelope {
     struct slice traceparent;
     struct slice token; /* of a timer; empty: cannot be cancelled */
 };
+/* Appends an envelope; reads one back. */
 void record_put_envelope(struct buf *buf, const struct envelope *envelope);
 MUST_USE enum err_code record_get_envelope(struct slice bytes, struct envelope *out, struct err *err);
 
@@ -43,6 +44,7 @@ struct parked {
     struct slice reason; /* stable code */
     struct slice text;   /* one sentence */
 };
+/* Appends a parked message; reads one back. */
 void record_put_parked(struct buf *buf, const struct parked *parked);
 MUST_USE enum err_code record_get_parked(struct slice bytes, struct parked *out, struct err *err);
 
@@ -71,6 +73,7 @@ void record_end_instance(struct buf *buf, size_t start);
 struct record_cursor {
     struct slice left;
 };
+/* Reads an instance, and then its values one after another. */
 MUST_USE enum err_code record_get_instance(struct slice bytes, struct instance_record *out,
                                            struct record_cursor *out_states, struct err *err);
 MUST_USE enum err_code record_next_state(struct record_cursor *cursor, struct state_value *out, struct err *err);
@@ -85,6 +88,7 @@ struct token_record {
     uint64_t due_ms;
     uint64_t number;
 };
+/* Appends a token; reads one back. */
 void record_put_token(struct buf *buf, const struct token_record *record);
 MUST_USE enum err_code record_get_token(struct slice bytes, struct token_record *out, struct err *err);
 
@@ -93,6 +97,7 @@ struct invocation_record {
     uint64_t due_ms; /* its client stops waiting */
     struct address target;
 };
+/* Appends a pending ask; reads one back. */
 void record_put_invocation(struct buf *buf, const struct invocation_record *record);
 MUST_USE enum err_code record_get_invocation(struct slice bytes, struct invocation_record *out, struct err *err);
 
@@ -107,6 +112,7 @@ struct outbox_record {
     struct address sender;
     struct slice value; /* TypedValue */
 };
+/* Appends an outbox record; reads one back. */
 void record_put_outbox(struct buf *buf, const struct outbox_record *record);
 MUST_USE enum err_code record_get_outbox(struct slice bytes, struct outbox_record *out, struct err *err);
 
@@ -125,6 +131,7 @@ struct spec_record {
 MUST_USE size_t record_begin_type(struct buf *buf, const struct type_record *record);
 void record_add_spec(struct buf *buf, const struct spec_record *spec); /* spec_count times */
 void record_end_type(struct buf *buf, size_t start);
+/* Reads a type, and then its specs one after another. */
 MUST_USE enum err_code record_get_type(struct slice bytes, struct type_record *out, struct record_cursor *out_specs,
                                        struct err *err);
 MUST_USE enum err_code record_next_spec(struct record_cursor *cursor, struct spec_record *out, struct err *err);
@@ -140,6 +147,7 @@ struct store_record {
     uint8_t secret[16]; /* key of every SipHash in keys */
     uint64_t created_ms;
 };
+/* Appends what stands once in a store; reads it back. */
 void record_put_store(struct buf *buf, const struct store_record *record);
 MUST_USE enum err_code record_get_store(struct slice bytes, struct store_record *out, struct err *err);
 
@@ -149,5 +157,6 @@ struct epoch_record {
     uint64_t time_ms;
     uint64_t ceiling; /* no number above it was ever handed out */
 };
+/* Appends what an epoch writes; reads it back. */
 void record_put_epoch(struct buf *buf, const struct epoch_record *record);
 MUST_USE enum err_code record_get_epoch(struct slice bytes, struct epoch_record *out, struct err *err);

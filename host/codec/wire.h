@@ -22,13 +22,14 @@ void wire_put_call(struct buf *buf, const struct effect_call *call, const char *
  * ERR_NO_MEMORY only if the host itself is short of it. */
 MUST_USE enum err_code wire_get_result(struct slice body, uint32_t message_count, struct result **out, struct err *err);
 
-/* A TypedValue taken apart; slices borrow from the input. No bytes at all are a TypedValue too: an empty typename.
- * Getting checks form, wire types and the typename (length, UTF-8, no NUL): ERR_BAD_VALUE. */
+/* A TypedValue taken apart; slices borrow from the input. */
 struct typed_value {
     struct slice typename_;
     bool has_value;
     struct slice value;
 };
+/* Checks form, wire types and the typename (length, UTF-8, no NUL): ERR_BAD_VALUE. No bytes at all are a TypedValue
+ * too: an empty typename. Fields not known are passed over; they live on only in the bytes. */
 MUST_USE enum err_code wire_get_typed_value(struct slice bytes, struct typed_value *out, struct err *err);
 void wire_put_typed_value(struct buf *buf, const struct typed_value *value);
 
