@@ -98,7 +98,9 @@ class Sizes(Sample):
         self.assert_finds(tidy.check_sizes, "parameters", "host/base/a.c", HEAD + f"void f({parameters})\n{{\n}}\n")
 
     def test_parameters_of_a_callback_count_as_one(self) -> None:
-        text = HEAD + "MUST_USE int f(int (*call)(int a, int b, int c), int b,\n               int c) LOOP_THREAD\n{\n}\n"
+        text = (
+            HEAD + "MUST_USE int f(int (*call)(int a, int b, int c), int b,\n               int c) LOOP_THREAD\n{\n}\n"
+        )
         self.assertEqual(3, csource.functions(text)[0].parameter_count)
 
     def test_reasoned_exception_is_fine(self) -> None:
@@ -160,11 +162,11 @@ class Heads(Sample):
 
 class Words(Sample):
     def test_unfinished_work_is_found(self) -> None:
-        for word in ("TO" "DO", "FIX" "ME", "X" "XX"):
+        for word in ("TODO", "FIXME", "XXX"):
             self.assert_finds(tidy.check_words, "unfinished", "host/base/a.c", HEAD + f"/* {word} later */\n")
 
     def test_workplace_words_are_found(self) -> None:
-        for word in ("/wor" "k/main", "an agen" "t did it", "in this sessio" "n", "/roo" "t/x"):
+        for word in ("/work/main", "an agent did it", "in this session", "/root/x"):
             self.assert_finds(tidy.check_words, "words", "docs/a.md", f"It says {word}.\n")
 
     def test_ordinary_words_are_fine(self) -> None:

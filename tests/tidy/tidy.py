@@ -67,12 +67,37 @@ SYSTEM_HEADERS = set(
 # The words are written apart so that this file does not hold what it looks for.
 UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX)\b")
 WORKPLACE = re.compile(
-    r"(?<!user-)(?<!user_)(?<!user )\bagen" r"ts?\b|/wor" r"k/|/roo" r"t/|/hom" r"e/|\bco-authored-" r"by\b|"
-    r"https?://[^\s)]*(?:artifac" r"tory|nex" r"us|/sim" r"ple/)",
+    r"(?<!user-)(?<!user_)(?<!user )\bagen"
+    r"ts?\b|/wor"
+    r"k/|/roo"
+    r"t/|/hom"
+    r"e/|\bco-authored-"
+    r"by\b|"
+    r"https?://[^\s)]*(?:artifac"
+    r"tory|nex"
+    r"us|/sim"
+    r"ple/)",
     re.IGNORECASE,
 )
-SESSION = re.compile(r"""(?<!scope=")(?<!scope=')(?<!TLS )(?<!pytest_)\bsessio""" r"""n\b(?![_(]|\.\w)""", re.IGNORECASE)
-TEXT_SUFFIXES = {".c", ".h", ".def", ".py", ".pyi", ".proto", ".md", ".sh", ".toml", ".yaml", ".yml", ".build", ".txt", ""}
+SESSION = re.compile(
+    r"""(?<!scope=")(?<!scope=')(?<!TLS )(?<!pytest_)\bsessio""" r"""n\b(?![_(]|\.\w)""", re.IGNORECASE
+)
+TEXT_SUFFIXES = {
+    ".c",
+    ".h",
+    ".def",
+    ".py",
+    ".pyi",
+    ".proto",
+    ".md",
+    ".sh",
+    ".toml",
+    ".yaml",
+    ".yml",
+    ".build",
+    ".txt",
+    "",
+}
 SOURCE_SUFFIXES = {".c", ".h", ".def", ".py", ".pyi", ".proto", ".sh"}
 
 
@@ -322,7 +347,9 @@ def check_words(tree: Tree) -> Iterator[Finding]:
                 yield Finding(source.path, number, "unfinished", f"{match[0]}: finish it or take it out")
             if match := WORKPLACE.search(line) or SESSION.search(line):
                 if not source.allows(number, "words"):
-                    yield Finding(source.path, number, "words", f"'{match[0]}' says where this was made, not what it is")
+                    yield Finding(
+                        source.path, number, "words", f"'{match[0]}' says where this was made, not what it is"
+                    )
 
 
 def check_links(tree: Tree) -> Iterator[Finding]:

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Functions for the host to call: a real Python process, and a scripted one for odd behaviour."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from proa import _wire_pb2 as wire
+
+from .wait import wait_until
+
+APPS = Path(__file__).resolve().parents[1] / "apps"
+OCTETS = "application/octet-stream"
+_next_port = 0
+
+
+def free_port() -> int:
+    """A port nobody listens on, out of a range of this worker's own, so that it stays free over a restart."""
+    global _next_port
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    while True:
+        port = 15000 + worker * 1000 + _next_port % 1000
+        _next_port += 1
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+
+
+class PythonFunctions:
+    """A uvicorn process that serves an app of the proa SDK; it may be killed and started again on its port."""
+
+    def __init__(self, app: str, log_path: Path, folder: Path = APPS) -> None:
+        self.app = app
+        self.folder = folder
+        self.log_path = log_path
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> PythonFunctions:
+        """Starts it and waits until it listens."""
+        assert self.process is None
+        command = [sys.executable, "-m", "uvicorn", self.app, "--app-dir", str(self.folder)]
+        options = ["--port", str(self.port), "--log-level", "warning", "--no-access-log", "--loop", "asyncio"]
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen([*command, *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_until(self._listens, f"{self.app} listens on port {self.port}")
+        return self
+
+    def kill(self) -> None:
+        """Ends it as a crash does; no effect if it does not run."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def _listens(self) -> bool:
+        assert self.process is not None and self.process.poll() is None, self.log_path.read_text()
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+@dataclass
+class Call:
+    """One call the host made: the request as protocol, its header fields (lower case), its path."""
+
+    request: wire.ToFunction
+    headers: dict[str, str]
+    path: str
+
+    @property
+    def batch(self) -> wire.ToFunction.InvocationBatchRequest:
+        """The batch it carries."""
+        return self.request.invocation
+
+    @property
+    def values(self) -> list[bytes]:
+        """The bytes of its messages."""
+        return [invocation.argument.value for invocation in self.batch.invocations]
+
+
+@dataclass
+class Reply:
+    """What a scripted function answers: a FromFunction, or any bytes; anything may be wrong with it."""
+
+    result: wire.FromFunction | None = None
+    status: int = 200
+    content_type: str | None = OCTETS
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    hang_up: bool = False  # close the connection without an answer
+
+
+class ScriptedFunction:
+    """An HTTP server in this process whose answers a Python function chooses; it keeps every call it saw."""
+
+    def __init__(self, answer: Callable[[Call], Reply]) -> None:
+        self.answer = answer
+        self.calls: list[Call] = []
+        self._lock = threading.Lock()
+        self._server: http.server.ThreadingHTTPServer | None = None
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/"
+
+    def start(self) -> ScriptedFunction:
+        """Listens, on the same port each time."""
+        self._server = _Server(("127.0.0.1", self.port), self._handler())
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def stop(self) -> None:
+        """Stops listening; calls are refused then. No effect if it does not listen."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server.close_connections()
+            self._server = None
+
+    def seen(self, call: Call) -> None:
+        """Keeps a call."""
+        with self._lock:
+            self.calls.append(call)
+
+    def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                fields = {name.lower(): value for name, value in self.headers.items()}
+                call = Call(wire.ToFunction.FromString(body), fields, self.path)
+                owner.seen(call)
+                self._send(owner.answer(call))
+
+            def _send(self, reply: Reply) -> None:
+                if reply.hang_up:
+                    self.close_connection = True
+                    return
+                body = reply.body
+                if body is None:
+                    body = reply.result.SerializeToString() if reply.result is not None else b""
+                self.send_response(reply.status)
+                if reply.content_type is not None:
+                    self.send_header("Content-Type", reply.content_type)
+                for name, value in reply.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *arguments: object) -> None:
+                pass
+
+        return Handler
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512
+
+    def __init__(self, *arguments: object) -> None:
+        self._connections: set[socket.socket] = set()
+        super().__init__(*arguments)  # type: ignore[arg-type]
+
+    def process_request(self, request: socket.socket, client_address: object) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)  # type: ignore[arg-type]
+
+    def close_connections(self) -> None:
+        for connection in list(self._connections):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass  # a killed host leaves connections behind
+
+
+def reply_to(call: Call, typename: str, data: bytes) -> wire.FromFunction:
+    """A result that answers every ask of a call with one value."""
+    result = wire.FromFunction()
+    for invocation in call.batch.invocations:
+        outgoing = result.invocation_result.outgoing_messages.add()
+        outgoing.target.CopyFrom(invocation.caller)
+        outgoing.argument.typename = typename
+        outgoing.argument.has_value = True
+        outgoing.argument.value = data
+    result.invocation_result.SetInParent()
+    return result

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What outlasts a crash, an ordinary stop, and a data folder that cannot be used."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from harness import Host, HostFailed, PythonFunctions, ScriptedFunction
+from harness.function import Call, Reply, reply_to
+from harness.host import binary
+
+Make = Callable[[], Host]
+Start = Callable[[Callable[[Call], Reply]], ScriptedFunction]
+STOP_S = 10
+
+
+def test_kill_and_start_again(host: Host) -> None:
+    host.ask("zoo/counter/bob", 5)
+    host.ask("zoo/counter/bob", 2)
+    host.restart()
+    assert host.ask("zoo/counter/bob", 1).json == 8
+
+
+def test_mailboxes_timers_and_outbox_outlast_a_kill(make_host: Make, zoo: PythonFunctions, scripted: Start) -> None:
+    away = scripted(lambda call: Reply(status=503))
+    host = make_host().configure({"zoo/*": zoo.url, "away/*": away.url}, egresses=("zoo/records",)).start()
+    for id in range(5):
+        assert host.send(f"away/one/{id}", 1).status == 202
+    assert host.send("zoo/counter/a", 3, query="delay=1h").status == 202
+    assert host.send("zoo/counter/b", 4, query="delay=1s").status == 202
+    assert host.ask("zoo/emit/a", 3).json == 3
+    host.restart()
+    metrics = host.metrics()
+    assert metrics["proa_mailbox_messages"] == 5
+    assert metrics["proa_outbox_records"] == 3
+    host.await_metric("proa_timers", 1)
+    host.await_metric("proa_mailbox_messages", 5)
+    assert host.ask("zoo/counter/b", 0).json == 4
+
+
+def test_message_in_a_call_is_called_again_after_a_kill(make_host: Make, scripted: Start) -> None:
+    gate = threading.Event()
+
+    def answer(call: Call) -> Reply:
+        gate.wait(60)
+        return Reply(reply_to(call, "proa/json", b"1"))
+
+    function = scripted(answer)
+    host = make_host().configure({"odd/*": function.url}).start()
+    assert host.send("odd/one/a", 7).status == 202
+    host.await_metric("proa_calls_in_flight", 1)
+    host.restart()
+    gate.set()
+    host.await_idle()
+    assert [call.values for call in function.calls] == [[b"7"], [b"7"]]
+    ids = {call.batch.invocations[0].message_id for call in function.calls}
+    assert len(ids - {""}) <= 1
+
+
+def test_handshake_is_not_repeated(make_host: Make, zoo: PythonFunctions) -> None:
+    host = make_host().configure({"zoo/*": zoo.url}).start()
+    host.ask("zoo/counter/a", 1)
+    assert host.metrics()["proa_handshakes_total"] == 1
+    host.ask("zoo/counter/b", 1)
+    assert host.metrics()["proa_handshakes_total"] == 1
+    host.restart()
+    assert host.ask("zoo/counter/a", 1).json == 2
+    assert host.metrics()["proa_handshakes_total"] == 0
+
+
+def test_large_state_outlasts_a_kill(host: Host) -> None:
+    assert host.ask("zoo/keep/a", "x" * 200_000).json == 0
+    assert host.ask("zoo/keep/a", "y" * 100).json == 200_000
+    host.restart()
+    assert host.ask("zoo/keep/a", "z" * 300_000).json == 100
+    host.restart()
+    assert host.ask("zoo/keep/a", "").json == 300_000
+
+
+def test_order_over_a_kill(make_host: Make, zoo: PythonFunctions, scripted: Start) -> None:
+    function = scripted(lambda call: Reply(reply_to(call, "proa/json", b"1")))
+    function.stop()
+    host = make_host().configure({"odd/*": function.url}).start()
+    for number in range(40):
+        assert host.send("odd/one/a", number).status == 202
+        if number == 20:
+            host.restart()
+    host.restart()
+    function.start()
+    host.await_idle()
+    assert [value for call in function.calls for value in call.values] == [b"%d" % n for n in range(40)]
+
+
+def test_stop_answers_everybody(make_host: Make, scripted: Start) -> None:
+    gate = threading.Event()
+
+    def answer(call: Call) -> Reply:
+        gate.wait(60)
+        return Reply(reply_to(call, "proa/json", b"1"))
+
+    host = make_host().configure({"odd/*": scripted(answer).url}).start()
+    answers: list[tuple[int, str, str]] = []
+
+    def ask(id: int) -> None:
+        answer = host.ask(f"odd/one/{id}", 1)
+        answers.append((answer.status, answer.code, answer.headers.get("retry-after", "")))
+
+    askers = [threading.Thread(target=ask, args=(id,)) for id in range(20)]
+    for asker in askers:
+        asker.start()
+    host.await_metric("proa_asks_waiting", 20)
+    began = time.monotonic()
+    host.stop()
+    assert time.monotonic() - began < STOP_S + 2
+    for asker in askers:
+        asker.join(30)
+    assert [(status, code) for status, code, _ in answers] == [(503, "stopping")] * 20
+    assert all(int(retry_after) > 0 for _, _, retry_after in answers)
+    gate.set()
+    host.start()  # what they asked is durable, and is done now
+    host.await_idle()
+    assert host.metrics()["proa_messages_handled_total"] == 20
+
+
+def test_stop_without_work_is_quick(host: Host) -> None:
+    host.ask("zoo/counter/a", 1)
+    began = time.monotonic()
+    host.stop()
+    assert time.monotonic() - began < STOP_S
+
+
+def test_two_hosts_on_one_folder(host: Host, make_host: Make, zoo: PythonFunctions) -> None:
+    second = make_host().configure({"zoo/*": zoo.url})
+    second.data = host.data
+    second.spawn()
+    assert second.wait() != 0
+    assert "in use" in second.log or "in_use" in second.log
+    assert str(host.data) in second.log
+    assert host.ask("zoo/counter/a", 1).status == 200
+
+
+@pytest.mark.parametrize("kind", ["a file in its place", "under a file", "read-only"])
+def test_folder_that_cannot_be_used(make_host: Make, zoo: PythonFunctions, tmp_path: Path, kind: str) -> None:
+    host = make_host().configure({"zoo/*": zoo.url})
+    if kind == "a file in its place":
+        host.data.write_text("")
+    elif kind == "under a file":
+        (tmp_path / "file").write_text("")
+        host.data = tmp_path / "file/data"
+    else:
+        host.data.mkdir(mode=0o500)
+        if os.access(host.data, os.W_OK):
+            pytest.skip("this user may write everywhere")
+    host.spawn()
+    assert host.wait() != 0
+    assert str(host.data) in host.log
+
+
+def test_damaged_store_is_refused(make_host: Make, zoo: PythonFunctions) -> None:
+    host = make_host().configure({"zoo/*": zoo.url}).start()
+    host.ask("zoo/counter/a", 1)
+    host.stop()
+    file = next(path for path in host.data.iterdir() if path.name.startswith("data"))
+    file.write_bytes(b"\x00" * 4096 * 2 + file.read_bytes()[8192:])
+    host.spawn()
+    assert host.wait() != 0
+
+
+def test_copy_of_a_stopped_folder_is_a_backup(host: Host, make_host: Make, zoo: PythonFunctions) -> None:
+    host.ask("zoo/counter/a", 5)
+    host.stop()
+    copy = make_host().configure({"zoo/*": zoo.url})
+    shutil.copytree(host.data, copy.data)
+    copy.start()
+    assert copy.ask("zoo/counter/a", 1).json == 6
+    copy.stop()
+
+
+def test_no_address_to_listen_on(make_host: Make, zoo: PythonFunctions, host: Host) -> None:
+    second = make_host().configure({"zoo/*": zoo.url}, options=("--ingress-port", str(host.ingress_port)))
+    second.spawn()
+    assert second.wait() != 0
+    assert str(host.ingress_port) in second.log
+
+
+def test_clock_far_behind_the_store(make_host: Make, zoo: PythonFunctions) -> None:
+    library = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
+    if library is None:
+        pytest.skip("libfaketime is not installed")
+    host = make_host().configure({"zoo/*": zoo.url})
+    if "sanitize" in subprocess.run(["ldd", binary()], capture_output=True, text=True, check=True).stdout:
+        pytest.skip("libfaketime and sanitizers do not go together")
+    preload = {"LD_PRELOAD": str(library), "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    try:
+        host.start({**preload, "FAKETIME": "+3h"})
+    except HostFailed:
+        pytest.skip("libfaketime does not work here")
+    assert host.ask("zoo/counter/a", 1).json == 1
+    host.stop()
+    host.spawn()
+    assert host.wait() != 0
+    assert "clock" in host.log
+    host.arguments += ["--allow-clock-ahead"]
+    host.start()
+    assert host.ask("zoo/counter/a", 1).json == 2

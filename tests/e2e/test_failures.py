@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What failure looks like: endpoints that are away, functions that answer nonsense, work that takes long."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from harness import Host, PythonFunctions, ScriptedFunction
+from harness.function import Call, Reply, reply_to
+from proa import _wire_pb2 as wire
+
+Start = Callable[[Callable[[Call], Reply]], ScriptedFunction]
+Make = Callable[[], Host]
+JSON = "proa/json"
+
+MODULE = """
+kind: proa.v1/endpoint
+spec:
+  functions:
+    odd/*: {{}}
+  url: {url}
+  call: {{{call}}}
+  retry: {{first: 5ms, max: 20ms, {retry}}}
+"""
+
+
+def answer_one(call: Call) -> Reply:
+    return Reply(reply_to(call, JSON, b"1"))
+
+
+def serve(make_host: Make, function: ScriptedFunction, call: str = "timeout: 30s", retry: str = "attempts: 3") -> Host:
+    return make_host().configure(module=MODULE.format(url=function.url, call=call, retry=retry)).start()
+
+
+ENDPOINT_TROUBLE = {
+    "404": Reply(status=404),
+    "405": Reply(status=405),
+    "408": Reply(status=408),
+    "415": Reply(status=415),
+    "429": Reply(status=429),
+    "502": Reply(status=502),
+    "503": Reply(status=503),
+    "504": Reply(status=504),
+    "no content type": Reply(content_type=None, body=b""),
+    "wrong content type": Reply(content_type="text/html", body=b"<html>"),
+    "content type with a parameter is not ours": Reply(content_type="application/json", body=b"{}"),
+    "hang up": Reply(hang_up=True),
+}
+
+
+@pytest.mark.parametrize("trouble", ENDPOINT_TROUBLE.values(), ids=ENDPOINT_TROUBLE.keys())
+def test_trouble_of_the_endpoint_is_waited_out(make_host: Make, scripted: Start, trouble: Reply) -> None:
+    function = scripted(lambda call: trouble if len(function.calls) <= 6 else answer_one(call))
+    host = serve(make_host, function)
+    answer = host.ask("odd/one/a", 1)
+    assert (answer.status, answer.json) == (200, 1)
+    metrics = host.metrics()
+    assert metrics["proa_calls_failed_total"] == 6
+    assert metrics["proa_parked_messages"] == 0
+
+
+def test_endpoint_down_then_up(make_host: Make, scripted: Start) -> None:
+    function = scripted(answer_one)
+    function.stop()
+    host = serve(make_host, function)
+    for id in range(20):
+        assert host.send(f"odd/one/{id}", 1).status == 202
+    host.await_metrics(lambda metrics: metrics["proa_endpoints_down"] == 1, "the endpoint is seen as down")
+    assert host.metrics()["proa_mailbox_messages"] == 20
+    function.start()
+    host.await_idle()
+    assert host.metrics()["proa_endpoints_down"] == 0
+    assert {call.batch.target.id for call in function.calls} == {str(id) for id in range(20)}
+
+
+def test_name_that_does_not_exist(make_host: Make) -> None:
+    host = make_host().configure({"odd/*": "http://no-such-name.invalid:1/"}).start()
+    answer = host.ask("odd/one/a", 1, query="timeout=1s")
+    assert (answer.status, answer.code) == (504, "timeout")
+    host.await_metric("proa_endpoints_down", 1)
+    host.stop()
+
+
+def bad_answers() -> dict[str, Callable[[Call], Reply]]:
+    """Answers that break the protocol, each its own way."""
+
+    def edited(edit: Callable[[wire.FromFunction], None]) -> Callable[[Call], Reply]:
+        def answer(call: Call) -> Reply:
+            result = reply_to(call, JSON, b"666")
+            edit(result)
+            return Reply(result)
+
+        return answer
+
+    def mutate(result: wire.FromFunction) -> None:
+        mutation = result.invocation_result.state_mutations.add(state_name="never_declared", mutation_type=1)
+        mutation.state_value.typename = "x/y"
+
+    def bad_id(result: wire.FromFunction) -> None:
+        outgoing = result.invocation_result.outgoing_messages.add()
+        outgoing.target.namespace, outgoing.target.type, outgoing.target.id = "odd", "one", "nul\0here"
+
+    def negative_delay(result: wire.FromFunction) -> None:
+        delayed = result.invocation_result.delayed_invocations.add(delay_in_ms=-1)
+        delayed.target.namespace, delayed.target.type, delayed.target.id = "odd", "one", "b"
+
+    def failure_index(result: wire.FromFunction) -> None:
+        result.invocation_result.failure.index = 7
+
+    return {
+        "garbage": lambda call: Reply(body=b"\xff\xff\xff\xff"),
+        "500": lambda call: Reply(status=500, content_type="text/plain", body=b"sorry"),
+        "400": lambda call: Reply(status=400),
+        "state never declared": edited(mutate),
+        "an id with NUL": edited(bad_id),
+        "a negative delay": edited(negative_delay),
+        "a failure out of range": edited(failure_index),
+    }
+
+
+@pytest.mark.parametrize("name", bad_answers())
+def test_answers_that_break_the_protocol_change_nothing(make_host: Make, scripted: Start, name: str) -> None:
+    bad = bad_answers()[name]
+    function = scripted(lambda call: bad(call) if len(function.calls) <= 2 else answer_one(call))
+    host = serve(make_host, function, retry="attempts: 20")
+    answer = host.ask("odd/one/a", 1)
+    assert (answer.status, answer.json) == (200, 1)
+    assert len(function.calls) == 3
+
+
+def test_message_is_parked_after_its_attempts(make_host: Make, scripted: Start) -> None:
+    function = scripted(lambda call: Reply(status=500) if b"13" in call.values else answer_one(call))
+    host = serve(make_host, function, retry="attempts: 3, then: park")
+    answer = host.ask("odd/one/a", 13)
+    assert (answer.status, answer.code) == (502, "parked")
+    assert host.ask("odd/one/a", 1).json == 1
+    assert host.await_metric("proa_parked_messages", 1)["proa_messages_parked_total"] == 1
+    host.restart()
+    assert host.metrics()["proa_parked_messages"] == 1
+
+
+def test_message_is_dropped_if_so_configured(make_host: Make, scripted: Start) -> None:
+    function = scripted(lambda call: Reply(status=500) if b"13" in call.values else answer_one(call))
+    host = serve(make_host, function, retry="attempts: 2, then: drop")
+    answer = host.ask("odd/one/a", 13)
+    assert (answer.status, answer.code) == (502, "dropped")
+    assert host.metrics()["proa_messages_dropped_total"] == 1
+    assert host.ask("odd/one/a", 1).json == 1
+
+
+def test_message_blocks_its_instance_only(make_host: Make, scripted: Start) -> None:
+    mended = threading.Event()
+
+    def answer(call: Call) -> Reply:
+        return Reply(status=500) if b"13" in call.values and not mended.is_set() else answer_one(call)
+
+    host = serve(make_host, scripted(answer), retry="attempts: 3, then: block")
+    assert host.send("odd/one/a", 13).status == 202
+    assert host.send("odd/one/a", 1).status == 202
+    host.await_metric("proa_instances_blocked", 1)
+    assert host.ask("odd/one/b", 1).json == 1
+    mended.set()
+    host.await_idle()
+    assert host.metrics()["proa_instances_blocked"] == 0
+
+
+def test_poison_message_does_not_hold_up_its_batch_for_ever(make_host: Make, scripted: Start) -> None:
+    gate = threading.Event()
+
+    def answer(call: Call) -> Reply:
+        gate.wait(60)
+        return Reply(status=500) if b"13" in call.values else answer_one(call)
+
+    function = scripted(answer)
+    host = serve(make_host, function, retry="attempts: 2, then: park")
+    for value in [0, *range(1, 30)]:
+        assert host.send("odd/one/a", value).status == 202
+    gate.set()
+    host.await_metric("proa_parked_messages", 1)
+    host.await_metric("proa_mailbox_messages", 0)
+    alone = [call.values for call in function.calls if len(call.values) == 1]
+    assert [b"13"] in alone
+
+
+def test_timeout_of_an_ask_and_the_work_goes_on(make_host: Make, scripted: Start) -> None:
+    gate = threading.Event()
+
+    def answer(call: Call) -> Reply:
+        gate.wait(60)
+        return answer_one(call)
+
+    host = serve(make_host, scripted(answer))
+    answer_of_ask = host.ask("odd/one/a", 1, query="timeout=100ms")
+    assert (answer_of_ask.status, answer_of_ask.code) == (504, "timeout")
+    assert host.metrics()["proa_mailbox_messages"] == 1
+    gate.set()
+    host.await_idle()
+    assert host.metrics()["proa_messages_handled_total"] == 1
+
+
+def test_call_that_hangs_is_given_up_and_made_again(make_host: Make, scripted: Start) -> None:
+    gate = threading.Event()
+
+    def answer(call: Call) -> Reply:
+        if len(function.calls) == 1:
+            gate.wait(60)
+        return answer_one(call)
+
+    function = scripted(answer)
+    host = serve(make_host, function, call="timeout: 300ms")
+    assert host.ask("odd/one/a", 1).json == 1
+    gate.set()
+    assert len(function.calls) == 2
+    assert host.await_idle()["proa_messages_handled_total"] == 1
+
+
+def test_answer_without_the_wanted_reply_leaves_the_ask_open(make_host: Make, scripted: Start) -> None:
+    host = serve(make_host, scripted(lambda call: Reply(wire.FromFunction())))
+    answer = host.ask("odd/one/a", 1, query="timeout=100ms")
+    assert (answer.status, answer.code) == (504, "timeout")
+    assert host.await_idle()["proa_messages_handled_total"] == 1
+
+
+def test_second_reply_is_dropped(make_host: Make, scripted: Start) -> None:
+    def answer(call: Call) -> Reply:
+        result = reply_to(call, JSON, b"1")
+        result.invocation_result.outgoing_messages.add().CopyFrom(result.invocation_result.outgoing_messages[0])
+        result.invocation_result.outgoing_messages[1].argument.value = b"2"
+        return Reply(result)
+
+    host = serve(make_host, scripted(answer))
+    assert host.ask("odd/one/a", 1).json == 1
+    host.await_metrics(lambda metrics: metrics["proa_replies_unknown_total"] == 1, "the second reply was dropped")
+
+
+def test_endless_handshake_blocks_the_type(make_host: Make, scripted: Start) -> None:
+    def answer(call: Call) -> Reply:
+        result = wire.FromFunction()
+        spec = result.incomplete_invocation_context.missing_values.add(state_name="s", type_typename="x/y")
+        spec.expiration_spec.mode = 0
+        return Reply(result)
+
+    function = scripted(answer)
+    host = serve(make_host, function)
+    assert host.send("odd/one/a", 1).status == 202
+    host.await_metric("proa_types_blocked", 1)
+
+
+def test_answer_over_the_limit_is_refused_and_others_go_on(make_host: Make, scripted: Start) -> None:
+    def answer(call: Call) -> Reply:
+        large = b'"' + b"x" * (9 << 20) + b'"'
+        return Reply(reply_to(call, JSON, large)) if call.batch.target.id == "large" else answer_one(call)
+
+    host = serve(make_host, scripted(answer), retry="attempts: 2, then: park")
+    assert host.ask("odd/one/large", 1).status == 502
+    assert host.ask("odd/one/small", 1).json == 1
+
+
+def test_kill_of_the_function_process(make_host: Make, own_functions: Callable[..., PythonFunctions]) -> None:
+    functions = own_functions()
+    host = make_host().configure({"zoo/*": functions.url}).start()
+    assert host.ask("zoo/counter/a", 1).json == 1
+    functions.kill()
+    for _ in range(10):
+        assert host.send("zoo/counter/a", 1).status == 202
+    host.await_metric("proa_endpoints_down", 1)
+    functions.start()
+    host.await_idle()
+    assert host.ask("zoo/counter/a", 1).json == 12
+
+
+def test_full_mailbox_tells_the_client_to_slow_down(make_host: Make, scripted: Start) -> None:
+    function = scripted(answer_one)
+    function.stop()
+    host = make_host().configure({"odd/*": function.url}, options=("--messages-max", "50")).start()
+    answers = [host.send("odd/one/a", 1) for _ in range(60)]
+    refused = [answer for answer in answers if answer.status == 503]
+    assert refused
+    assert all(answer.code in ("overloaded", "mailbox_full") for answer in refused)
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
+    function.start()
+    host.await_idle()
+    assert host.metrics()["proa_messages_handled_total"] == 60 - len(refused)
