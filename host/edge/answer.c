@@ -89,6 +89,8 @@ static void take_field(struct answer *answer, struct slice line)
         while (value.size > 0) {
             answer->has_partial |= is_word(cut(&value, ','), "partial");
         }
+    } else if (is_word(name, "content-encoding")) {
+        answer->is_encoded = !is_word(trim(value), "identity");
     } else if (is_word(name, "retry-after")) {
         value = trim(value);
         size_t size = value.size < ANSWER_RETRY_AFTER_BYTES ? value.size : 0;
@@ -113,6 +115,7 @@ bool answer_take_line(struct answer *answer, struct slice line)
         answer->status = status_of(line);
         answer->is_octet_stream = false;
         answer->has_partial = false;
+        answer->is_encoded = false;
         answer->retry_after[0] = '\0';
     } else if (trim(line).size == 0) {
         answer->is_head_done = answer->status >= 200;

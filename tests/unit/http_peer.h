@@ -15,7 +15,7 @@
  * /refuse-body   413 as soon as the head came
  * /bytes/N       a good answer of N bytes or a little more
  * /header/N      200 with N bytes of header fields
- * /gzip, /bomb   a good answer, gzip; 1 MiB of zeros, gzip
+ * /gzip          200, application/octet-stream, Content-Encoding: gzip
  * /once          answers once on a connection, closes it when asked again
  * /close         answers, then closes without having said so
  */
