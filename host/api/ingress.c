@@ -78,7 +78,7 @@ static const struct route {
     bool is_ask;
 } routes[] = {{"ask", "timeout", true}, {"send", "delay", false}};
 
-#define ALLOWED "POST, OPTIONS"
+#define ALLOWED "POST"
 #define PATHS_HELP                                                                       \
     "POST /v1/ask/{namespace}/{name}/{id} calls a function and answers with its reply, " \
     "POST /v1/send/{namespace}/{name}/{id} leaves a message for it"
@@ -268,7 +268,7 @@ static enum err_code get_target(struct ingress *ingress, const struct path *path
 
     if (path->count != TARGET_SEGMENTS) {
         return err_set(
-            err, ERR_BAD_PATH,
+            err, ERR_NOT_FOUND,
             "the path must be /v1/%.*s/{namespace}/{name}/{id}: it has %u parts after the verb instead of 3; "
             "a slash within the id is written %%2F",
             (int)path->segments[1].size, (const char *)path->segments[1].data, path->count - SPACE);

@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Ingress and admin on a real server, with the runner and the engine played here: what becomes a message, what is
+ * refused and how, what an answer looks like.
+ */
+#include "unit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "admin.h"
+#include "arena.h"
+#include "ingress.h"
+#include "wire.h"
+
+enum { POSTED_MAX = 16, TEXT_MAX = 4 << 20, TURNS_MAX = 10000, LARGE = 300 * 1000 };
+
+struct posted {
+    struct input_message message;
+    char space[200];
+    char name[200];
+    char id[5000];
+    char traceparent[100];
+    char typename_[600];
+    bool has_value;
+    size_t value_size;
+    char value[100];
+};
+
+static struct {
+    struct loop *loop;
+    struct helper *helper;
+    struct http_server *server;
+    struct http_server *admin_server;
+    struct ingress *ingress;
+    struct admin *admin;
+    struct metrics *metrics;
+    struct registry registry;
+    struct posted posted[POSTED_MAX];
+    uint32_t posted_count;
+    bool is_full;
+    bool is_ready;
+    bool is_holding; /* messages are not answered by themselves */
+} bench;
+
+static char text[TEXT_MAX];
+
+/* ---- the runner and the engine as the ingress sees them --------------------------------------------------- */
+
+static void copy_text(char *to, size_t size, struct slice from)
+{
+    (void)snprintf(to, size, "%.*s", (int)from.size, from.size == 0 ? "" : (const char *)from.data);
+}
+
+bool runner_post(struct runner *runner, const struct input_message *message)
+{
+    struct typed_value value;
+    struct err err;
+    (void)runner;
+    if (bench.is_full) {
+        return false;
+    }
+    assert_true(bench.posted_count < POSTED_MAX);
+    struct posted *posted = &bench.posted[bench.posted_count++];
+    posted->message = *message;
+    copy_text(posted->space, sizeof posted->space, message->target.space);
+    copy_text(posted->name, sizeof posted->name, message->target.name);
+    copy_text(posted->id, sizeof posted->id, message->target.id);
+    copy_text(posted->traceparent, sizeof posted->traceparent, message->traceparent);
+    assert_int_equal(wire_get_typed_value(message->value, &value, &err), ERR_NONE);
+    copy_text(posted->typename_, sizeof posted->typename_, value.typename_);
+    posted->has_value = value.has_value;
+    posted->value_size = value.value.size;
+    copy_text(posted->value, sizeof posted->value, value.value);
+    if (!bench.is_holding) {
+        ingress_answer(bench.ingress, &(struct effect_answer){.waiter = message->waiter,
+                                                              .kind = message->is_ask ? ANSWER_REPLY : ANSWER_ACCEPTED,
+                                                              .invocation = message->invocation,
+                                                              .value = message->value});
+    }
+    return true;
+}
+
+bool engine_is_ready(const struct engine *engine)
+{
+    (void)engine;
+    return bench.is_ready;
+}
+
+bool engine_is_stopped(const struct engine *engine)
+{
+    (void)engine;
+    return false;
+}
+
+void engine_publish(struct engine *engine)
+{
+    (void)engine;
+    metrics_set(bench.metrics, METRIC_TIMERS, 42);
+}
+
+/* ---- set up ---------------------------------------------------------------------------------------------- */
+
+static struct http_server *open_server(http_handler *handler, void *context) LOOP_THREAD
+{
+    struct err err;
+    struct http_server *server = NULL;
+    const struct http_server_options options = {.address = "127.0.0.1",
+                                                .body_bytes_max = LIMIT_INGRESS_BODY_BYTES_MAX,
+                                                .connections_max = 100,
+                                                .idle_timeout_s = 60,
+                                                .handler = handler,
+                                                .context = context};
+    assert_int_equal(http_server_open(bench.loop, &options, &server, &err), ERR_NONE);
+    return server;
+}
+
+static int set_up(void **state)
+{
+    struct err err;
+    static struct function_config functions[3];
+    (void)state;
+    thread_assume(&thread_loop);
+    (void)signal(SIGPIPE, SIG_IGN);
+    memset(&bench, 0, sizeof bench);
+    functions[0] = (struct function_config){
+        .space = SLICE("example"), .name = SLICE("counter"), .takes = SLICE("io.statefun.types/int")};
+    functions[1] = (struct function_config){.space = SLICE("example"), .name = SLICE("echo")};
+    functions[2] = (struct function_config){.space = SLICE("shop"), .name = SLICE("*"), .takes = SLICE("shop/Order")};
+    bench.registry = (struct registry){.functions = functions, .function_count = 3};
+    bench.metrics = metrics_create();
+    assert_int_equal(loop_create(&bench.loop, &err), ERR_NONE);
+    assert_int_equal(helper_create(bench.loop, 1, 2, &bench.helper, &err), ERR_NONE);
+    const struct ingress_options options = {
+        .registry = &bench.registry, .helper = bench.helper, .metrics = bench.metrics};
+    assert_int_equal(ingress_create(&options, &bench.ingress, &err), ERR_NONE);
+    bench.server = open_server(ingress_handle, bench.ingress);
+    ingress_serve(bench.ingress, bench.server);
+    bench.admin = admin_create(&(struct admin_options){.metrics = bench.metrics});
+    bench.admin_server = open_server(admin_handle, bench.admin);
+    admin_serve(bench.admin, bench.admin_server);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    thread_assume(&thread_loop);
+    helper_destroy(bench.helper);
+    http_server_close(bench.server);
+    http_server_close(bench.admin_server);
+    ingress_destroy(bench.ingress);
+    admin_destroy(bench.admin);
+    loop_destroy(bench.loop);
+    metrics_destroy(bench.metrics);
+    return 0;
+}
+
+/* ---- a client -------------------------------------------------------------------------------------------- */
+
+static void turn(void) LOOP_THREAD
+{
+    loop_poll(bench.loop, 1);
+    http_server_run(bench.server);
+    http_server_run(bench.admin_server);
+}
+
+static int tell(const struct http_server *server, const char *request, const char *body, size_t body_size) LOOP_THREAD
+{
+    const struct sockaddr_in where = {.sin_family = AF_INET,
+                                      .sin_port = htons(http_server_port(server)),
+                                      .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    char head[20000];
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&where, sizeof where), 0);
+    const int size = snprintf(head, sizeof head, "%s\r\nHost: h\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n",
+                              request, body_size);
+    assert_true(size > 0 && (size_t)size < sizeof head);
+    assert_int_equal(send(fd, head, (size_t)size, MSG_NOSIGNAL), size);
+    for (int i = 0; body_size > 0 && i < TURNS_MAX; i++) {
+        const ssize_t sent = send(fd, body, body_size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        body += sent > 0 ? sent : 0;
+        body_size -= sent > 0 ? (size_t)sent : 0;
+        if (sent < 0 && errno != EAGAIN) {
+            break; /* refused early: the answer says why */
+        }
+        turn();
+    }
+    return fd;
+}
+
+static int hear(int fd) LOOP_THREAD
+{
+    size_t size = 0;
+    for (int i = 0; i < TURNS_MAX; i++) {
+        const ssize_t got = recv(fd, text + size, sizeof text - 1 - size, MSG_DONTWAIT);
+        if (got == 0) {
+            break;
+        }
+        size += got > 0 ? (size_t)got : 0;
+        turn();
+    }
+    text[size] = 0;
+    close(fd);
+    assert_true(size > 12);
+    return (text[9] - '0') * 100 + (text[10] - '0') * 10 + text[11] - '0';
+}
+
+static int ask(const char *request, const char *body)
+{
+    thread_assume(&thread_loop);
+    return hear(tell(bench.server, request, body, strlen(body)));
+}
+
+static void has(const char *what)
+{
+    if (strstr(text, what) == NULL) {
+        fail_msg("\"%s\" is not in: %.2000s", what, text);
+    }
+}
+
+static const char *body_of(const char *answer)
+{
+    const char *end = strstr(answer, "\r\n\r\n");
+    assert_non_null(end);
+    return end + 4;
+}
+
+static void is_problem(const char *request, const char *body, int status, const char *code, const char *hint)
+{
+    char member[100];
+    const uint32_t before = bench.posted_count;
+    const int got = ask(request, body);
+    if (got != status) {
+        fail_msg("%s: %d: %.2000s", request, got, text);
+    }
+    has("Content-Type: application/problem+json");
+    has("Proa-Invocation: ");
+    has("\"source\":\"host\"");
+    (void)snprintf(member, sizeof member, "\"code\":\"%s\"", code);
+    has(member);
+    (void)snprintf(member, sizeof member, "\"status\":%d", status);
+    has(member);
+    has(hint);
+    char invocation[33] = "";
+    memcpy(invocation, strstr(text, "Proa-Invocation: ") + strlen("Proa-Invocation: "), 32);
+    (void)snprintf(member, sizeof member, "\"invocation\":\"%s\"", invocation);
+    has(member);
+    assert_int_equal(bench.posted_count, before);
+}
+
+/* ---- tests ----------------------------------------------------------------------------------------------- */
+
+static void an_ask_becomes_a_message_and_a_reply(void **state)
+{
+    (void)state;
+    assert_int_equal(ask("POST /v1/ask/example/counter/a%2Fb HTTP/1.1\r\nContent-Type: application/json", "5"), 200);
+    has("Content-Type: application/json");
+    assert_string_equal(body_of(text), "5");
+    const struct posted *posted = &bench.posted[0];
+    assert_int_equal(bench.posted_count, 1);
+    assert_string_equal(posted->space, "example");
+    assert_string_equal(posted->name, "counter");
+    assert_string_equal(posted->id, "a/b");
+    assert_string_equal(posted->typename_, "io.statefun.types/int");
+    assert_true(posted->message.is_ask);
+    assert_int_equal(posted->message.timeout_ms, 30000);
+    assert_int_equal(posted->message.delay_ms, 0);
+    char hex[INVOCATION_HEX_BYTES + 1];
+    char field[100];
+    invocation_print(&posted->message.invocation, hex);
+    (void)snprintf(field, sizeof field, "Proa-Invocation: %s\r\n", hex);
+    has(field);
+    assert_int_equal(metrics_get(bench.metrics, METRIC_HTTP_REQUESTS), 1);
+    assert_int_equal(metrics_get(bench.metrics, METRIC_ASK_SECONDS), 1);
+}
+
+static void a_send_is_accepted(void **state)
+{
+    (void)state;
+    assert_int_equal(ask("POST /v1/send/example/echo/b?delay=10s HTTP/1.1", "{\"a\":1}"), 202);
+    char hex[INVOCATION_HEX_BYTES + 1];
+    char body[100];
+    invocation_print(&bench.posted[0].message.invocation, hex);
+    (void)snprintf(body, sizeof body, "{\"invocation\":\"%s\"}", hex);
+    assert_string_equal(body_of(text), body);
+    assert_int_equal(bench.posted[0].message.delay_ms, 10000);
+    assert_string_equal(bench.posted[0].typename_, "proa/json");
+    assert_string_equal(bench.posted[0].value, "{\"a\":1}");
+    assert_int_equal(metrics_get(bench.metrics, METRIC_ASK_SECONDS), 0);
+}
+
+static void values_travel_by_their_type(void **state)
+{
+    (void)state;
+    assert_int_equal(ask("POST /v1/ask/example/echo/b HTTP/1.1\r\nContent-Type: application/vnd.a.B/c%3B; x=y", "\x01"),
+                     200);
+    assert_string_equal(bench.posted[0].typename_, "a.B/c;");
+    has("Content-Type: application/vnd.a.B/c%3B\r\n");
+    assert_int_equal(
+        ask("POST /v1/ask/example/counter/b HTTP/1.1\r\nContent-Type: application/json\r\nProa-Type: a/B", ""), 200);
+    assert_string_equal(bench.posted[1].typename_, "a/B");
+    assert_true(bench.posted[1].has_value);
+    assert_int_equal(
+        ask("POST /v1/ask/example/counter/b HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded", " 7 "), 200);
+    assert_string_equal(body_of(text), "7");
+    assert_int_equal(ask("POST /v1/ask/shop/any/b HTTP/1.1\r\nContent-Type: Application/JSON;charset=utf-8", "{}"),
+                     200);
+    assert_string_equal(bench.posted[3].typename_, "shop/Order");
+    has("Content-Type: application/vnd.shop/Order\r\n");
+    assert_int_equal(ask("POST /v1/ask/example/echo/b HTTP/1.1\r\nProa-Type: proa/none", ""), 204);
+    assert_false(bench.posted[4].has_value);
+    is_problem("POST /v1/ask/example/echo/b HTTP/1.1\r\nProa-Type: proa/none", "x", 400, "bad_value", "empty");
+    is_problem("POST /v1/ask/example/echo/b HTTP/1.1\r\nProa-Type: proa/json", "x", 400, "bad_value", "not JSON");
+    is_problem("POST /v1/ask/example/echo/b HTTP/1.1\r\nProa-Type: proa/other", "x", 415, "unsupported_type",
+               "proa/json");
+    is_problem("POST /v1/ask/example/echo/b HTTP/1.1\r\nContent-Type: text/plain", "x", 415, "unsupported_type",
+               "application/json");
+    is_problem("POST /v1/ask/example/echo/b HTTP/1.1\r\nContent-Type: application/vnd.%ff", "x", 400, "bad_request",
+               "UTF-8");
+    is_problem("POST /v1/ask/example/counter/b HTTP/1.1", "5.5", 400, "bad_value", "send an integer");
+    is_problem("POST /v1/ask/example/counter/b HTTP/1.1", "", 400, "bad_value", "send null");
+}
+
+static void wrong_paths_say_what_to_change(void **state)
+{
+    (void)state;
+    is_problem("GET / HTTP/1.1", "", 404, "not_found", "POST /v1/ask/{namespace}/{name}/{id}");
+    is_problem("POST /v2/ask/a/b/c HTTP/1.1", "", 404, "not_found", "/v1/send");
+    is_problem("POST /v1/ask/example/counter HTTP/1.1", "1", 404, "not_found", "{id}");
+    is_problem("POST /v1/ask/example/counter/a/b HTTP/1.1", "1", 404, "not_found", "%2F");
+    is_problem("POST /v1/ask/example/counter/ HTTP/1.1", "1", 400, "bad_path", "The id is empty");
+    is_problem("POST /v1/ask//counter/a HTTP/1.1", "1", 400, "bad_path", "The namespace is empty");
+    is_problem("POST /v1/ask/example/counter/%00 HTTP/1.1", "1", 400, "bad_path", "NUL");
+    is_problem("POST /v1/ask/example/counter/%f HTTP/1.1", "1", 400, "bad_path", "hex");
+    is_problem("POST /v1/ask/example/%C3/a HTTP/1.1", "1", 400, "bad_path", "The name is not UTF-8");
+    is_problem("POST /v1/ask/a%2Fb/c/d HTTP/1.1", "1", 400, "bad_path", "slash");
+    is_problem("POST /v1/ask/proa/reply/x HTTP/1.1", "1", 400, "bad_path", "belongs to the host");
+    is_problem("POST /v1/ask/example/conter/a HTTP/1.1", "1", 404, "unknown_function", "did you mean example/counter?");
+    is_problem("POST /v1/ask/x/y/a HTTP/1.1", "1", 404, "unknown_function", "this host serves example/counter, ");
+    is_problem("GET /v1/ask/example/counter/a HTTP/1.1", "", 405, "method_not_allowed", "Allow: POST\r\n");
+    assert_int_equal(ask("OPTIONS /v1/ask/example/counter/a HTTP/1.1", ""), 204);
+    has("Allow: POST\r\n");
+    char *request = malloc(6000);
+    (void)snprintf(request, 6000, "POST /v1/ask/example/counter/%05000d HTTP/1.1", 1);
+    is_problem(request, "1", 400, "bad_path", "id");
+    free(request);
+}
+
+static void wrong_parameters_say_what_there_is(void **state)
+{
+    (void)state;
+    is_problem("POST /v1/ask/example/counter/a?timeuot=1s HTTP/1.1", "1", 400, "bad_request", "takes timeout only");
+    is_problem("POST /v1/ask/example/counter/a?delay=1s HTTP/1.1", "1", 400, "bad_request", "takes timeout only");
+    is_problem("POST /v1/send/example/counter/a?timeout=1s HTTP/1.1", "1", 400, "bad_request", "takes delay only");
+    is_problem("POST /v1/ask/example/counter/a?timeout=10 HTTP/1.1", "1", 400, "bad_request", "timeout=10s");
+    is_problem("POST /v1/ask/example/counter/a?timeout HTTP/1.1", "1", 400, "bad_request", "timeout=10s");
+    is_problem("POST /v1/ask/example/counter/a?timeout=0s HTTP/1.1", "1", 400, "bad_request", "1ms to 10m");
+    is_problem("POST /v1/ask/example/counter/a?timeout=11m HTTP/1.1", "1", 400, "bad_request", "1ms to 10m");
+    is_problem("POST /v1/ask/example/counter/a?timeout=1s&timeout=2s HTTP/1.1", "1", 400, "bad_request", "twice");
+    is_problem("POST /v1/send/example/counter/a?delay=4000d HTTP/1.1", "1", 400, "bad_request", "3650d");
+    assert_int_equal(ask("POST /v1/ask/example/counter/a?timeout=10m HTTP/1.1", "1"), 200);
+    assert_int_equal(bench.posted[0].message.timeout_ms, 600000);
+    assert_int_equal(ask("POST /v1/ask/example/counter/a? HTTP/1.1", "1"), 200);
+}
+
+static void traces_are_passed_on_if_valid(void **state)
+{
+    (void)state;
+    static const char good[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    char request[300];
+    (void)snprintf(request, sizeof request, "POST /v1/ask/example/counter/a HTTP/1.1\r\ntraceparent: %s", good);
+    assert_int_equal(ask(request, "1"), 200);
+    assert_string_equal(bench.posted[0].traceparent, good);
+    static const char *const bad[] = {"x", "00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                                      "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+                                      "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+                                      "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"};
+    for (uint32_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        (void)snprintf(request, sizeof request, "POST /v1/ask/example/counter/a HTTP/1.1\r\ntraceparent: %s", bad[i]);
+        assert_int_equal(ask(request, "1"), 200);
+        assert_string_equal(bench.posted[i + 1].traceparent, "");
+    }
+}
+
+static void large_bodies_are_checked_by_a_helper(void **state)
+{
+    (void)state;
+    char *body = malloc(LIMIT_INGRESS_BODY_BYTES_MAX + 2);
+    memset(body, ' ', LIMIT_INGRESS_BODY_BYTES_MAX + 1);
+    body[LIMIT_INGRESS_BODY_BYTES_MAX + 1] = 0;
+    body[LARGE] = 0;
+    body[0] = '5';
+    assert_int_equal(ask("POST /v1/ask/example/counter/a%2Fb HTTP/1.1", body), 200);
+    assert_string_equal(body_of(text), "5");
+    assert_string_equal(bench.posted[0].id, "a/b");
+    assert_int_equal(ask("POST /v1/ask/example/echo/b HTTP/1.1", body), 200);
+    assert_int_equal(bench.posted[1].value_size, LARGE);
+    body[1] = 'x';
+    is_problem("POST /v1/ask/example/echo/b HTTP/1.1", body, 400, "bad_value", "not JSON");
+    body[LARGE] = ' ';
+    is_problem("POST /v1/ask/example/echo/b HTTP/1.1", body, 413, "too_large", "1048576");
+    is_problem("POST /v1/ask/example/echo/b HTTP/1.1\r\nExpect: 100-continue", body, 413, "too_large", "1048576");
+    free(body);
+}
+
+static void helpers_that_are_busy_refuse_and_stopping_answers_all(void **state)
+{
+    (void)state;
+    int fds[6];
+    uint32_t refused = 0;
+    thread_assume(&thread_loop);
+    char *body = malloc(LARGE);
+    memset(body, '[', LARGE);
+    for (int i = 0; i < 6; i++) {
+        fds[i] = tell(bench.server, "POST /v1/ask/example/echo/b HTTP/1.1", body, LARGE);
+    }
+    helper_destroy(bench.helper);
+    bench.helper = NULL;
+    for (int i = 0; i < 6; i++) {
+        const int status = hear(fds[i]);
+        assert_true(status == 400 || status == 503);
+        refused += status == 503 ? 1 : 0;
+    }
+    assert_true(refused < 6);
+    assert_int_equal(http_server_waiting(bench.server), 0);
+    free(body);
+}
+
+static void answers_of_the_engine_become_problems(void **state)
+{
+    (void)state;
+    thread_assume(&thread_loop);
+    bench.is_holding = true;
+    static const struct {
+        struct effect_answer answer;
+        int status;
+        const char *has[4];
+    } cases[] = {
+        {{.code = ERR_REJECTED,
+          .is_from_function = true,
+          .text = SLICE("amount \"x\" is negative"),
+          .function_code = SLICE("invalid")},
+         422,
+         {"\"source\":\"function\"", "\"function_code\":\"invalid\"", "\"detail\":\"amount \\\"x\\\" is negative\"",
+          "\"code\":\"rejected\""}},
+        {{.code = ERR_PARKED, .text = SLICE("it failed 20 times")}, 502, {"\"source\":\"host\"", "It failed 20 times"}},
+        {{.code = ERR_OVERLOADED, .retry_after_ms = 1001}, 503, {"Retry-After: 2\r\n", "A limit is reached"}},
+        {{.code = ERR_NOT_READY}, 503, {"Retry-After: 1\r\n"}},
+        {{.code = ERR_STORE_FULL, .retry_after_ms = 5000}, 507, {"Retry-After: 5\r\n"}},
+        {{.code = ERR_TIMEOUT}, 504, {"\"code\":\"timeout\""}},
+    };
+    for (uint32_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const int fd = tell(bench.server, "POST /v1/ask/example/counter/a HTTP/1.1", "1", 1);
+        for (int j = 0; j < TURNS_MAX && bench.posted_count <= i; j++) {
+            turn();
+        }
+        assert_int_equal(bench.posted_count, i + 1);
+        struct effect_answer one = cases[i].answer;
+        one.kind = ANSWER_ERROR;
+        one.waiter = bench.posted[i].message.waiter;
+        one.invocation = bench.posted[i].message.invocation;
+        ingress_answer(bench.ingress, &one);
+        assert_int_equal(hear(fd), cases[i].status);
+        for (int j = 0; j < 4 && cases[i].has[j] != NULL; j++) {
+            has(cases[i].has[j]);
+        }
+    }
+    bench.is_holding = false;
+    bench.is_full = true;
+    is_problem("POST /v1/ask/example/counter/a HTTP/1.1", "1", 503, "overloaded", "Retry-After: 1\r\n");
+}
+
+static void ids_differ(void **state)
+{
+    (void)state;
+    char seen[300][33];
+    for (int i = 0; i < 300; i++) { /* more than one pool of random bytes */
+        assert_int_equal(ask("OPTIONS /v1/ask/example/counter/a HTTP/1.1", ""), 204);
+        memset(seen[i], 0, sizeof seen[i]);
+        memcpy(seen[i], strstr(text, "Proa-Invocation: ") + strlen("Proa-Invocation: "), 32);
+        for (int j = 0; j < i; j++) {
+            assert_string_not_equal(seen[i], seen[j]);
+        }
+    }
+}
+
+static int operate(const char *request)
+{
+    thread_assume(&thread_loop);
+    return hear(tell(bench.admin_server, request, "", 0));
+}
+
+static void operators_see_health_and_metrics(void **state)
+{
+    (void)state;
+    thread_assume(&thread_loop);
+    assert_int_equal(operate("GET /healthz HTTP/1.1"), 200);
+    assert_string_equal(body_of(text), "ok\n");
+    assert_int_equal(operate("GET /readyz HTTP/1.1"), 503);
+    has("\"code\":\"not_ready\"");
+    has("Retry-After: 1");
+    bench.is_ready = true;
+    assert_int_equal(operate("GET /readyz?verbose HTTP/1.1"), 200);
+    assert_int_equal(operate("GET /metrics HTTP/1.1"), 200);
+    has("Content-Type: text/plain; version=0.0.4\r\n");
+    has("\nproa_timers 42\n");
+    assert_int_equal(operate("HEAD /metrics HTTP/1.1"), 200);
+    assert_string_equal(body_of(text), "");
+    assert_int_equal(operate("POST /metrics HTTP/1.1"), 405);
+    has("Allow: GET, HEAD");
+    assert_int_equal(operate("GET /nothing HTTP/1.1"), 404);
+    has("/readyz");
+    assert_int_equal(operate("GET /metrics/ HTTP/1.1"), 404);
+    admin_stop(bench.admin);
+    assert_int_equal(operate("GET /readyz HTTP/1.1"), 503);
+    has("\"code\":\"stopping\"");
+}
+
+int main(void)
+{
+#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        CASE(an_ask_becomes_a_message_and_a_reply),  CASE(a_send_is_accepted),
+        CASE(values_travel_by_their_type),           CASE(wrong_paths_say_what_to_change),
+        CASE(wrong_parameters_say_what_there_is),    CASE(traces_are_passed_on_if_valid),
+        CASE(large_bodies_are_checked_by_a_helper),  CASE(helpers_that_are_busy_refuse_and_stopping_answers_all),
+        CASE(answers_of_the_engine_become_problems), CASE(ids_differ),
+        CASE(operators_see_health_and_metrics),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
