@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "config_text.h"
+#include "egress_print.h"
+#include "limit.h"
+
+enum {
+    MESSAGES_BYTES_MAX = 256 << 10,
+    PAGE_BYTES_MAX = 1 << 20,
+    OPTIONS_ARENA_BYTES = 16 << 20,
+};
+
+/* What a verb gets: the arguments after it. */
+struct call {
+    int argument_count;
+    char *const *arguments;
+    cli_serve *serve;
+};
+
+struct verb {
+    const char *name;
+    const char *usage;
+    const char *help;
+    int (*run)(const struct call *call);
+};
+
+static const char *environment(void *context, const char *name)
+{
+    (void)context;
+    return getenv(name);
+}
+
+static void print(FILE *out, const struct buf *text)
+{
+    if (text->size > 0) {
+        (void)fwrite(text->data, 1, text->size, out); /* who closed it reads nothing */
+    }
+    (void)fflush(out);
+}
+
+static int fail(const char *verb, const struct err *err)
+{
+    (void)fprintf(stderr, "proa %s: %s\n", verb, err->text);
+    return CLI_FAILED;
+}
+
+/* ---- serve ---------------------------------------------------------------------------------------------- */
+
+/* Reads a whole file of at most LIMIT_MODULE_BYTES_MAX bytes. */
+static enum err_code read_file(const char *name, struct buf *out, struct err *err)
+{
+    FILE *file = fopen(name, "rb");
+    enum err_code code = ERR_NONE;
+
+    if (file == NULL) {
+        return err_set(err, ERR_CONFIG, "the module file %.200s cannot be opened: %s", name, strerror(errno));
+    }
+    uint8_t *at = buf_reserve(out, LIMIT_MODULE_BYTES_MAX + 1);
+    check(at != NULL);
+    out->size = fread(at, 1, LIMIT_MODULE_BYTES_MAX + 1, file);
+    if (ferror(file) != 0) {
+        code = err_set(err, ERR_CONFIG, "the module file %.200s cannot be read: %s", name, strerror(errno));
+    } else if (out->size > LIMIT_MODULE_BYTES_MAX) {
+        code = err_set(err, ERR_CONFIG, "the module file %.200s is over %d bytes", name, LIMIT_MODULE_BYTES_MAX);
+    }
+    (void)fclose(file);
+    return code;
+}
+
+static void add_module(struct config *config, const char *name, struct buf *messages, bool *has_error)
+{
+    struct config_input input = {.file_name = name, .getenv = environment};
+    struct buf text;
+    struct err err;
+
+    buf_init(&text, LIMIT_MODULE_BYTES_MAX + 1);
+    if (read_file(name, &text, &err) != ERR_NONE) {
+        buf_appendf(messages, "%s\n", err.text);
+        *has_error = true;
+    } else {
+        input.text = buf_slice(&text);
+        *has_error |= config_add_module(config, &input, messages) != ERR_NONE;
+    }
+    buf_done(&text);
+}
+
+/* Everything the options name becomes one registry; all mistakes are told together. */
+static enum err_code build_registry(const struct serve_options *options, struct registry **out, struct buf *messages)
+{
+    struct config *config = config_create();
+    enum err_code code = ERR_CONFIG;
+    bool has_error = false;
+
+    if (options->module_file != NULL) {
+        add_module(config, options->module_file, messages, &has_error);
+    }
+    for (uint32_t i = 0; i < options->function_count; i++) {
+        has_error |= config_add_function(config, options->functions[i], messages) != ERR_NONE;
+    }
+    for (uint32_t i = 0; i < options->egress_count; i++) {
+        has_error |= config_add_egress(config, options->egresses[i], messages) != ERR_NONE;
+    }
+    if (!has_error) {
+        code = config_take_registry(config, out, messages);
+    }
+    config_destroy(config);
+    return code;
+}
+
+static int print_serve_help(enum options_help help)
+{
+    struct buf page;
+
+    buf_init(&page, PAGE_BYTES_MAX);
+    if (help == OPTIONS_HELP_TEXT) {
+        options_print_help(&page);
+    } else {
+        options_print_reference(&page);
+    }
+    print(stdout, &page);
+    buf_done(&page);
+    return CLI_OK;
+}
+
+static int serve_with(const struct call *call, struct arena *arena, struct buf *messages)
+{
+    const struct options_input input = {
+        .argument_count = call->argument_count, .arguments = call->arguments, .getenv = environment};
+    enum options_help help = OPTIONS_HELP_NONE;
+    struct registry *registry = NULL;
+    struct serve_options options;
+
+    if (options_parse(&input, arena, &options, &help, messages) != ERR_NONE) {
+        print(stderr, messages);
+        (void)fprintf(stderr, "proa serve --help lists all options\n");
+        return CLI_USAGE;
+    }
+    if (help != OPTIONS_HELP_NONE) {
+        return print_serve_help(help);
+    }
+    const enum err_code code = build_registry(&options, &registry, messages);
+    print(stderr, messages);
+    return code == ERR_NONE ? call->serve(&options, registry) : CLI_FAILED;
+}
+
+static int run_serve(const struct call *call)
+{
+    struct arena *arena = arena_create(OPTIONS_ARENA_BYTES);
+    struct buf messages;
+
+    check(arena != NULL);
+    buf_init(&messages, MESSAGES_BYTES_MAX);
+    const int code = serve_with(call, arena, &messages);
+    buf_done(&messages);
+    arena_destroy(arena);
+    return code;
+}
+
+/* ---- egress --------------------------------------------------------------------------------------------- */
+
+static const char egress_usage[] = "Usage: proa egress NAME --data DIR\n\n"
+                                   "Prints what waits in the outbox of a stopped host, one JSON object a line.\n"
+                                   "NAME is namespace/name; PROA_DATA stands in for --data.\n";
+
+static int egress_misuse(const char *sentence, const char *text)
+{
+    (void)fprintf(stderr, "proa egress: %s%s\n%s", sentence, text, egress_usage);
+    return CLI_USAGE;
+}
+
+static int run_egress(const struct call *call)
+{
+    static const char data_flag[] = "--data";
+    const char *folder = NULL;
+    const char *name = NULL;
+    struct err err;
+
+    for (int i = 0; i < call->argument_count; i++) {
+        const char *argument = call->arguments[i];
+        const size_t size = sizeof data_flag - 1;
+        if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) {
+            (void)fputs(egress_usage, stdout);
+            return CLI_OK;
+        }
+        if (strcmp(argument, data_flag) == 0 && i + 1 < call->argument_count) {
+            folder = call->arguments[++i];
+        } else if (strncmp(argument, data_flag, size) == 0 && argument[size] == '=') {
+            folder = argument + size + 1;
+        } else if (argument[0] == '-') {
+            return egress_misuse(strcmp(argument, data_flag) == 0 ? "a value is missing after " : "no such option: ",
+                                 argument);
+        } else if (name != NULL) {
+            return egress_misuse("one name at a time; there is also ", argument);
+        } else {
+            name = argument;
+        }
+    }
+    folder = folder != NULL ? folder : getenv("PROA_DATA");
+    if (name == NULL) {
+        return egress_misuse("the name of the egress is missing", "");
+    }
+    if (folder == NULL || *folder == '\0') {
+        return egress_misuse("--data DIR is missing", "");
+    }
+    return egress_print(folder, name, stdout, &err) == ERR_NONE ? CLI_OK : fail("egress", &err);
+}
+
+/* ---- verbs ---------------------------------------------------------------------------------------------- */
+
+static const struct verb verbs[] = {
+    {"serve", "serve --data DIR [options]", "run the host; serve --help lists its options", run_serve},
+    {"egress", "egress NAME --data DIR", "print what waits in the outbox of a stopped host", run_egress},
+};
+enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };
+
+static void print_usage(FILE *out)
+{
+    (void)fprintf(out, "proa %s: a host for stateful functions\n\nUsage: proa VERB …\n\n", PROA_VERSION);
+    for (size_t i = 0; i < VERB_COUNT; i++) {
+        (void)fprintf(out, "  proa %-28s  %s\n", verbs[i].usage, verbs[i].help);
+    }
+    (void)fprintf(out, "  proa %-28s  %s\n", "--version", "print the version");
+}
+
+static int unknown_verb(const char *text)
+{
+    const char *names[VERB_COUNT];
+
+    for (size_t i = 0; i < VERB_COUNT; i++) {
+        names[i] = verbs[i].name;
+    }
+    const char *nearest = config_nearest(slice_of(text), names, VERB_COUNT);
+    if (nearest != NULL) {
+        (void)fprintf(stderr, "proa: there is no verb %.80s; did you mean %s?\n\n", text, nearest);
+    } else {
+        (void)fprintf(stderr, "proa: there is no verb %.80s\n\n", text);
+    }
+    print_usage(stderr);
+    return CLI_USAGE;
+}
+
+int cli_main(int argument_count, char *const *argument_list, cli_serve *serve)
+{
+    if (argument_count < 2 || strcmp(argument_list[1], "--help") == 0 || strcmp(argument_list[1], "-h") == 0) {
+        print_usage(stdout);
+        return CLI_OK;
+    }
+    if (strcmp(argument_list[1], "--version") == 0) {
+        (void)printf("proa %s\n", PROA_VERSION);
+        return CLI_OK;
+    }
+    for (size_t i = 0; i < VERB_COUNT; i++) {
+        if (strcmp(argument_list[1], verbs[i].name) == 0) {
+            const struct call call = {argument_count - 2, argument_list + 2, serve};
+            return verbs[i].run(&call);
+        }
+    }
+    return unknown_verb(argument_list[1]);
+}
