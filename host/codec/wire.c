@@ -12,6 +12,7 @@ enum wire_type { WIRE_VARINT = 0, WIRE_64_BITS = 1, WIRE_BYTES = 2, WIRE_32_BITS
 
 enum {
     VARINT_BYTES_MAX = 10,
+    SHORT_VARINT_BYTES_MAX = 5, /* of a tag or a length, which have 32 bits: some readers take no more */
     STORE_ID_HEX_BYTES = 32,
     /* Tags of one byte: field number, wire type. */
     TAG_ADDRESS_SPACE = 1 << 3 | WIRE_BYTES,
@@ -206,11 +207,11 @@ struct field {
     struct slice content; /* of WIRE_BYTES */
 };
 
-static bool get_varint(struct slice *left, uint64_t *out)
+static bool get_varint(struct slice *left, size_t bytes_max, uint64_t *out)
 {
     uint64_t value = 0;
 
-    for (size_t i = 0; i < left->size && i < VARINT_BYTES_MAX; i++) {
+    for (size_t i = 0; i < left->size && i < bytes_max; i++) {
         const uint8_t byte = left->data[i];
         value |= (uint64_t)(byte & 0x7F) << (7 * i);
         if (byte < 0x80) {
@@ -243,14 +244,14 @@ static bool get_field(struct slice *left, struct field *out)
     uint64_t tag;
     uint64_t size;
 
-    if (!get_varint(left, &tag) || tag >> 3 == 0 || tag > UINT32_MAX) {
+    if (!get_varint(left, SHORT_VARINT_BYTES_MAX, &tag) || tag >> 3 == 0 || tag > UINT32_MAX) {
         return false;
     }
     *out = (struct field){.number = (uint32_t)(tag >> 3)};
     switch (tag & 7) {
     case WIRE_VARINT:
         out->type = WIRE_VARINT;
-        return get_varint(left, &out->integer);
+        return get_varint(left, VARINT_BYTES_MAX, &out->integer);
     case WIRE_64_BITS:
         out->type = WIRE_64_BITS;
         return get_fixed(left, 8, &out->integer);
@@ -259,7 +260,7 @@ static bool get_field(struct slice *left, struct field *out)
         return get_fixed(left, 4, &out->integer);
     case WIRE_BYTES:
         out->type = WIRE_BYTES;
-        if (!get_varint(left, &size) || size > left->size) {
+        if (!get_varint(left, SHORT_VARINT_BYTES_MAX, &size) || size > left->size) {
             return false;
         }
         out->content = (struct slice){left->data, (size_t)size};

@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "wire.h"
+#include "wire.pb-c.h"
 
 enum { MESSAGES = 3 };
 
@@ -95,6 +96,18 @@ static void check_result(const struct result *result)
     }
 }
 
+/* What is taken apart by hand, protobuf-c takes apart to the same. */
+static void compare_typed_value(struct slice bytes, const struct typed_value *value)
+{
+    Proa__V1__TypedValue *oracle = proa__v1__typed_value__unpack(NULL, bytes.size, bytes.data);
+
+    check(oracle != NULL);
+    check(slice_equal((struct slice){oracle->typename_.data, oracle->typename_.len}, value->typename_));
+    check(slice_equal((struct slice){oracle->value.data, oracle->value.len}, value->value));
+    check((oracle->has_value != 0) == value->has_value);
+    proa__v1__typed_value__free_unpacked(oracle, NULL);
+}
+
 static void try_typed_value(struct slice bytes, struct buf *buf)
 {
     struct typed_value value;
@@ -104,6 +117,7 @@ static void try_typed_value(struct slice bytes, struct buf *buf)
     if (wire_get_typed_value(bytes, &value, &err) != ERR_NONE) {
         return;
     }
+    compare_typed_value(bytes, &value);
     buf_clear(buf);
     wire_put_typed_value(buf, &value);
     check(wire_get_typed_value(buf_slice(buf), &again, &err) == ERR_NONE);
