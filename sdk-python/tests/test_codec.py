@@ -276,6 +276,8 @@ def test_no_value_is_not_zero() -> None:
         (Item, Item("a", True), "count: expected an integer, got true or false"),
         (list[float], [float("nan")], "no infinity and no NaN"),
         (Any, float("nan"), "not JSON"),
+        (list[int], {1}, "expected a list"),
+        (list[list[int]], [[1, "x"]], r"\[0\]\[1\]: expected an integer"),
         (Any, {"a": object()}, "object has no JSON form"),
         (list[str], ["\ud800"], "not JSON"),
         (dict[str, int], {1: 2}, "the key 1 is not a string"),
@@ -371,8 +373,22 @@ def test_scalar_fields_are_scanned() -> None:
             read(str, "io.statefun.types/string", bad)
 
 
+def test_unions_inside_json() -> None:
+    annotation = list[int | float | None]
+    out = typed(annotation, [1, 2.5, None])
+    assert out.value == b"[1,2.5,null]"
+    back = read(annotation, out.typename, out.value)
+    assert back == [1, 2.5, None]
+    assert type(back[0]) is int
+    assert codec_of(int | str, "").encode("x") == b"\x0a\x01x"
+
+
 def test_base_class_chooses_the_union_member() -> None:
     class Sub(Add):
         pass
 
-    assert typed(Add | int, Sub(1)).typename == "shop/Add"
+    codec = codec_of(Add | int, "")
+    for amount in (1, 2):
+        out = wire.TypedValue()
+        codec.put(out, Sub(amount))
+        assert out.typename == "shop/Add"

@@ -43,6 +43,8 @@ async def log(ctx: proa.Context[Log], text: str) -> int:
         raise proa.Reject("no", "never")
     if command == "write":
         ctx.state.written = ctx.state.invoked = 1
+    if command == "forget":
+        del ctx.state.written
     if command == "many":
         for word in rest.split():
             ctx.send(log, id="b", message=word)
@@ -173,6 +175,36 @@ def test_expiry() -> None:
             assert host.state(log, "a").invoked is None
             await host.send(log, id="a", message="look")
             assert seen(host, "a") == ["write", "look", "look"]
+
+    run(story())
+
+
+def test_deletion() -> None:
+    async def story() -> None:
+        async with Harness(app) as host:
+            await host.send(log, id="a", message="write")
+            await host.send(log, id="a", message="forget")
+            assert host.state(log, "a").written is None
+            await host.send(log, id="a", message="forget")
+
+    run(story())
+
+
+def test_an_answer_and_then_a_failure() -> None:
+    """An ask that is answered is not touched by what happens to its message afterwards."""
+    own = proa.App()
+    back = proa.remote("a/answer", proa.ReplyTo[int])
+
+    @own.function("a/f")
+    async def function(ctx: proa.Context, number: int) -> proa.ReplyTo[int]:
+        reply = ctx.defer()
+        ctx.send(function, id="b", message=number) if number else ctx.send(back, id="x", message=reply)
+        return reply
+
+    async def story() -> None:
+        async with Harness(own, app) as host:
+            assert await host.ask(function, id="a", message=0) == 5
+            assert host.parked == []
 
     run(story())
 

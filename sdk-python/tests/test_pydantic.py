@@ -57,5 +57,6 @@ def test_misfits() -> None:
         typed(Item, 5)
     with pytest.raises(proa.ValueEncodeError, match="item: expected Item"):
         typed(Box, Box(5))  # type: ignore[arg-type]
-    with pytest.raises(proa.ValueEncodeError, match="Named: "):
-        typed(Named, Named(name="\ud800") if pydantic.VERSION < "2" else Named.model_construct(name="\ud800"))
+    if pydantic.VERSION >= "2":  # version 1 writes it as an escape
+        with pytest.raises(proa.ValueEncodeError, match="Named: "):
+            typed(Named, Named.model_construct(name="\ud800"))

@@ -96,6 +96,11 @@ def test_changes_in_place_are_kept() -> None:
         del ctx.state.cart
         assert ctx.state.cart == Cart()
 
+    def assign_after_reading(ctx: Any) -> None:
+        ctx.state.cart.items.append("lost")
+        ctx.state.cart = Cart(["d"])
+
+    assert mutations(assign_after_reading) == {"cart": b'{"items":["d"]}'}
     assert mutations(clear_and_fill, cart=Cart(["a"])) == {"cart": b'{"items":["c"]}'}
     assert mutations(clear_and_look, cart=Cart(["a"])) == {"cart": None}
     assert mutations(clear_and_look) == {}

@@ -250,5 +250,5 @@ def _put(outgoing: Any, to: Any, id: str, message: Any) -> None:
         target.namespace = namespace
         target.type = name
         target.id = id
-    except (ValueEncodeError, UnicodeEncodeError) as error:
+    except (ValueEncodeError, ValueError) as error:  # the latter: an id that is no Unicode
         raise ValueEncodeError(f"the message to {namespace}/{name}: {error}") from error

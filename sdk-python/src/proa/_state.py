@@ -237,10 +237,8 @@ class State(metaclass=_StateMeta):
 
     def _keep(self) -> None:
         """Write what the message changed into the cells: all of it, or by an error nothing."""
-        if not self._written and not self._read:
-            return
         cells = self._cells
-        if cells is None:
+        if cells is None or not (self._written or self._read):
             return
         changes: list[tuple[Value[Any], bytes | None]] = []
         for name, is_assigned in self._written.items():

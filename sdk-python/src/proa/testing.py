@@ -41,7 +41,8 @@ _MODIFY = wire.FromFunction.PersistedValueMutation.MODIFY
 _NO_MESSAGE: Any = None
 
 
-class Sent(NamedTuple, Generic[M]):
+@dataclass(frozen=True)
+class Sent(Generic[M]):
     """A message to a function that the tested program does not serve."""
 
     id: str
@@ -465,5 +466,4 @@ class Harness:
         caller = message.caller
         if caller is not None and caller.namespace == HOST_NAMESPACE and caller.id in self._asks:
             ask = self._asks[caller.id]
-            if not ask.is_done:
-                ask.error = outcome
+            ask.error = None if ask.is_done else outcome
