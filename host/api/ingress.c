@@ -40,6 +40,7 @@ static const size_t ANSWER_BYTES_MAX = (size_t)LIMIT_ANSWER_BYTES_MAX * 6 + 64;
 struct ingress {
     struct ingress_options options;
     struct http_server *server;
+    bool is_stopped;
     uint32_t jobs;     /* with helpers */
     size_t pool_left;  /* unused bytes at the end of the pool */
     struct buf memory; /* decoded names of the request at hand */
@@ -398,6 +399,11 @@ static void post(struct ingress *ingress, const struct asked *asked, struct slic
                                           .timeout_ms = asked->timeout_ms};
     struct err err;
 
+    if (ingress->is_stopped) {
+        (void)err_set(&err, ERR_STOPPING, "the host is stopping; try again when it is back");
+        refuse(ingress, asked, &err);
+        return;
+    }
     if (!runner_post(ingress->options.runner, &message)) {
         (void)err_set(&err, ERR_OVERLOADED, "too many messages wait to be taken in; try again later");
         refuse(ingress, asked, &err);
@@ -474,6 +480,10 @@ void ingress_handle(void *context, const struct http_request *request)
         refuse(ingress, &asked, &err);
         return;
     }
+    if (ingress->is_stopped) {
+        post(ingress, &asked, SLICE_EMPTY); /* refuses */
+        return;
+    }
     if (asked.form.is_json && request->body.size > LIMIT_PARSE_INLINE_BYTES_MAX) {
         start_job(ingress, &asked, request->body);
         return;
@@ -516,6 +526,11 @@ void ingress_destroy(struct ingress *ingress)
     buf_done(&ingress->value);
     buf_done(&ingress->answer);
     free(ingress);
+}
+
+void ingress_stop(struct ingress *ingress)
+{
+    ingress->is_stopped = true;
 }
 
 void ingress_serve(struct ingress *ingress, struct http_server *server)

@@ -29,5 +29,8 @@ void ingress_destroy(struct ingress *ingress); /* accepts NULL */
 void ingress_serve(struct ingress *ingress, struct http_server *server) LOOP_THREAD;
 /* An http_handler; context is the ingress. */
 void ingress_handle(void *ingress, const struct http_request *request) LOOP_THREAD;
+/* From now on nothing is posted and no helper is used: requests, those with helpers too, are answered as stopping.
+ * Called when the engine is stopped, then: helper_destroy, http_server_close, ingress_destroy. */
+void ingress_stop(struct ingress *ingress) LOOP_THREAD;
 /* A runner_answer; context is the ingress. */
 void ingress_answer(void *ingress, const struct effect_answer *answer) LOOP_THREAD;

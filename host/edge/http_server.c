@@ -11,11 +11,8 @@
  */
 #include "http_server.h"
 
-#include <errno.h>
 #include <microhttpd.h>
-#include <netdb.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -25,10 +22,10 @@
 #include "check.h"
 #include "clock.h"
 #include "list.h"
+#include "listen.h"
 
 enum {
     RUNS_PER_TURN_MAX = 4,
-    BACKLOG = 4096,
     CONNECTION_MEMORY_BYTES = 32 << 10, /* request line and header fields, and the window a body comes through */
     DRAIN_BYTES_MAX = 8 << 20,          /* of a refused body: so much is read so that the client sees the answer */
     BODY_KEEP_BYTES_MAX = 4096,         /* a body's buffer up to this stays with its connection */
@@ -74,7 +71,8 @@ struct http_server {
     uint16_t port;
     bool is_running; /* within MHD_run */
     bool has_resumed;
-    bool is_quiet; /* takes no new connections */
+    bool is_quiet;   /* takes no new connections */
+    bool is_closing; /* calls the handler no more */
     uint64_t sequence;
     uint64_t memory_bytes;
     uint64_t memory_bytes_max;
@@ -199,6 +197,9 @@ static void call_handler(struct slot *slot)
     slot->request.body = buf_slice(&slot->body);
     server->waiting++;
     enter(slot, SLOT_WAITING);
+    if (server->is_closing) {
+        return; /* close answers the rest */
+    }
     server->options.handler(server->options.context, &slot->request);
     /* The request may be answered and more by now: nothing of it is touched here. */
 }
@@ -539,57 +540,6 @@ uint32_t http_server_waiting(const struct http_server *server)
 
 /* ---- opening and closing -------------------------------------------------------------------------------- */
 
-static enum err_code listen_error(const struct http_server_options *options, const char *what, struct err *err)
-{
-    return err_set(err, errno == EADDRINUSE ? ERR_IN_USE : ERR_SYSTEM, "port %u of %s cannot be listened on: %s: %s",
-                   options->port, options->address, what, strerror(errno));
-}
-
-static enum err_code listen_on(struct http_server *server, const struct addrinfo *where, struct err *err)
-{
-    const int one = 1;
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } bound = {0};
-    socklen_t bound_size = sizeof bound;
-    const int fd = socket(where->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-    if (fd < 0) {
-        return listen_error(&server->options, "socket", err);
-    }
-    server->listen_fd = fd;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-        bind(fd, where->ai_addr, where->ai_addrlen) != 0) {
-        return listen_error(&server->options, "bind", err);
-    }
-    if (listen(fd, BACKLOG) != 0 || getsockname(fd, &bound.any, &bound_size) != 0) {
-        return listen_error(&server->options, "listen", err);
-    }
-    server->port = ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
-    return ERR_NONE;
-}
-
-static enum err_code open_socket(struct http_server *server, struct err *err)
-{
-    const struct http_server_options *options = &server->options;
-    const struct addrinfo hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
-    struct addrinfo *found = NULL;
-    char port[8];
-
-    (void)snprintf(port, sizeof port, "%u", options->port);
-    const int failed = getaddrinfo(options->address, port, &hints, &found);
-    if (failed != 0) {
-        return err_set(err, ERR_CONFIG, "\"%s\" is no address to listen on; give a number such as 127.0.0.1 or ::1: %s",
-                       options->address, gai_strerror(failed));
-    }
-    const enum err_code code = listen_on(server, found, err);
-    freeaddrinfo(found);
-    return code;
-}
-
 /* Leaves the text alone: paths are decoded segment by segment, by those who know what a segment means. */
 static size_t leave_escaped(void *context, struct MHD_Connection *connection, char *text)
 {
@@ -636,9 +586,7 @@ enum err_code http_server_open(struct loop *loop, const struct http_server_optio
         buf_init(&slot->body, options->body_bytes_max);
         list_push(&server->unused, &slot->link);
     }
-    server->options.address = options->address;
-    enum err_code code = open_socket(server, err);
-    server->options.address = NULL;
+    enum err_code code = listen_open(options->address, options->port, &server->listen_fd, &server->port, err);
     if (code == ERR_NONE) {
         code = start_daemon(server, err);
     }
@@ -698,6 +646,7 @@ static void stop_daemon(struct http_server *server) LOOP_THREAD
 {
     if (server->watch.fd > 0) {
         http_server_quiesce(server);
+        server->is_closing = true; /* what the handler uses may be gone by now */
         answer_rest(server);
         flush(server);
         answer_rest(server); /* a pipelined request may have come after the answer before it */

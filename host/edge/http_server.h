@@ -78,6 +78,6 @@ uint32_t http_server_connections(const struct http_server *server);
 uint32_t http_server_waiting(const struct http_server *server); /* requests not yet answered */
 /* Accepts no new connections, closes idle ones, and the others after their answer. */
 void http_server_quiesce(struct http_server *server) LOOP_THREAD;
-/* Every request must have been answered, or its client gets a bare 503. Answers on their way have two seconds to
- * leave. Helper jobs that read a request must have ended. */
+/* Every request should have been answered: the client of any other gets a bare 503. Answers on their way have two
+ * seconds to leave. The handler is not called any more; helper jobs that read a request must have ended. */
 void http_server_close(struct http_server *server) LOOP_THREAD; /* accepts NULL */

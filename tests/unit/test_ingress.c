@@ -421,6 +421,7 @@ static void helpers_that_are_busy_refuse_and_stopping_answers_all(void **state)
     for (int i = 0; i < 6; i++) {
         fds[i] = tell(bench.server, "POST /v1/ask/example/echo/b HTTP/1.1", body, LARGE);
     }
+    ingress_stop(bench.ingress);
     helper_destroy(bench.helper);
     bench.helper = NULL;
     for (int i = 0; i < 6; i++) {
@@ -429,6 +430,7 @@ static void helpers_that_are_busy_refuse_and_stopping_answers_all(void **state)
         refused += status == 503 ? 1 : 0;
     }
     assert_true(refused < 6);
+    is_problem("POST /v1/ask/example/counter/a HTTP/1.1", "1", 503, "stopping", "Retry-After: 1");
     assert_int_equal(http_server_waiting(bench.server), 0);
     free(body);
 }
