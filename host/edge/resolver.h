@@ -35,6 +35,7 @@ struct resolver_waiter {
     void (*ready)(struct resolver_waiter *waiter, const char *error);
 };
 
+/* Look-ups go to this helper, which must outlive the resolver. */
 struct resolver *resolver_create(struct helper *helper);
 /* Waiters are forgotten; every name must have been given back. A look-up under way ends on its own. */
 void resolver_destroy(struct resolver *resolver) LOOP_THREAD; /* accepts NULL */

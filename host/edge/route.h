@@ -32,6 +32,7 @@ struct route {
     struct slice function_name;
 };
 
+/* Both must outlive the routes. */
 struct routes *routes_create(const struct registry *registry, struct resolver *resolver);
 void routes_destroy(struct routes *routes) LOOP_THREAD; /* accepts NULL; every route must have been given back */
 /* The route to a function, counted once more. Fails if the URL that comes out is no URL. */

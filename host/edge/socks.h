@@ -17,6 +17,7 @@ struct socks;
 /* `events` are among those that were wanted. The socket may be closed within. */
 typedef void socks_ready(void *context, int fd, uint32_t events);
 
+/* No sockets yet; `ready` is called from the loop. */
 struct socks *socks_create(struct loop *loop, socks_ready *ready, void *context);
 void socks_destroy(struct socks *socks); /* accepts NULL; every socket must have been closed */
 /* Takes a descriptor in; socks_close gives it up again and closes it. */

@@ -34,6 +34,7 @@ static enum MHD_Result answer(struct request *request)
     return result;
 }
 
+/* tidy: allow parameters: libmicrohttpd's signature */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *data, size_t *data_size, void **out_request)
 {

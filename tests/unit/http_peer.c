@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * http_peer: one thread, one poll set, requests read whole, answers as their path says (http_peer.h).
+ */
 #define _GNU_SOURCE /* accept4 */
 #include "http_peer.h"
 
@@ -243,7 +246,8 @@ static bool take_input(struct http_peer *peer, struct peer_connection *connectio
         return false;
     }
     connection->in_size += (size_t)size;
-    return handle_input(peer, connection, fd);
+    bool is_tls = connection->in[0] == 0x16; /* a ClientHello */
+    return !is_tls && handle_input(peer, connection, fd);
 }
 
 static void take_connection(struct http_peer *peer, size_t listener)

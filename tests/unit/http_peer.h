@@ -18,6 +18,7 @@
  * /gzip          200, application/octet-stream, Content-Encoding: gzip
  * /once          answers once on a connection, closes it when asked again
  * /close         answers, then closes without having said so
+ * Who speaks TLS to it is closed upon.
  */
 #pragma once
 

@@ -471,6 +471,25 @@ static void the_function_name_goes_into_the_url(void **state) LOOP_THREAD
     assert_has(ended->text, "port");
 }
 
+static void new_tls_connections_are_spread_over_turns(void **state) LOOP_THREAD
+{
+    struct fixture *f = *state;
+    create(f, "127.0.0.1", "/ok");
+    (void)snprintf(f->url, sizeof(f->url), "https://user:secret@127.0.0.1:%u/ok", http_peer_port(f->peer));
+    f->endpoint.url = slice_of(f->url);
+    for (int i = 0; i < 30; i++) {
+        begin(f);
+    }
+    turn_until(f, 30);
+    for (int i = 0; i < 30; i++) {
+        assert_int_equal(f->ended[i].result.outcome, CALL_UNREACHABLE);
+        assert_has(f->ended[i].text, "https://127.0.0.1:");
+        assert_null(strstr(f->ended[i].text, "secret"));
+    }
+    assert_int_equal(http_peer_connections(f->peer), 30);
+    assert_int_equal(http_peer_requests(f->peer), 0);
+}
+
 static void a_thousand_calls_over_few_connections(void **state) LOOP_THREAD
 {
     struct fixture *f = *state;
@@ -539,6 +558,7 @@ int main(void)
         TEST(an_unknown_name_is_unreachable),
         TEST(a_dead_name_server_holds_nothing),
         TEST(the_function_name_goes_into_the_url),
+        TEST(new_tls_connections_are_spread_over_turns),
         TEST(a_thousand_calls_over_few_connections),
         TEST(destroying_ends_calls_in_every_phase),
     };
