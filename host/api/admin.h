@@ -16,6 +16,7 @@ struct admin_options {
     struct log *log;
 };
 
+/* Copies the options; what they point to outlives the admin. Ends the process if memory is out. */
 struct admin *admin_create(const struct admin_options *options);
 void admin_destroy(struct admin *admin); /* accepts NULL */
 /* From now on /readyz says that the host is stopping. */

@@ -22,6 +22,7 @@ struct ingress_options {
     struct log *log;
 };
 
+/* Copies the options; what they point to outlives the ingress. */
 MUST_USE enum err_code ingress_create(const struct ingress_options *options, struct ingress **out,
                                       struct err *err) LOOP_THREAD;
 void ingress_destroy(struct ingress *ingress); /* accepts NULL */

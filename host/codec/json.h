@@ -24,6 +24,8 @@ enum json_form {
     JSON_NOTHING, /* typename proa/none, or has_value false: no content */
     JSON_RAW,     /* anything else: bytes of type `typename_` */
 };
+/* Appends what a client gets of a TypedValue and says in which form. *out_typename borrows from it. ERR_BAD_ANSWER if
+ * its bytes are not what its typename says. */
 MUST_USE enum err_code json_put_value(struct slice typed_value, struct buf *out, enum json_form *out_form,
                                       struct slice *out_typename, struct err *err);
 

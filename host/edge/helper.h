@@ -18,6 +18,7 @@ struct helper_job {
     void (*done)(struct helper_job *job); /* on the loop, exactly once; frees the job if it is the job's owner */
 };
 
+/* Starts the threads. */
 MUST_USE enum err_code helper_create(struct loop *loop, uint32_t threads, uint32_t capacity, struct helper **out,
                                      struct err *err) LOOP_THREAD;
 /* Waits for the jobs under way and calls their `done`; a job started by one of them is refused. A look-up that hangs

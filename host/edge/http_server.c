@@ -272,6 +272,7 @@ static enum MHD_Result take_body(struct slot *slot, const char *data, size_t siz
     return MHD_YES;
 }
 
+/* tidy: allow parameters: libmicrohttpd's prototype. */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *upload_data, size_t *upload_data_size,
                                   void **connection_context)

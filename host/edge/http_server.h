@@ -62,6 +62,7 @@ struct http_server_options {
     void *context;
 };
 
+/* Listens and serves from the next turn on. ERR_IN_USE, ERR_CONFIG or ERR_SYSTEM say why it cannot. */
 MUST_USE enum err_code http_server_open(struct loop *loop, const struct http_server_options *options,
                                         struct http_server **out, struct err *err) LOOP_THREAD;
 /* The port it listens on. */
