@@ -390,7 +390,7 @@ static bool is_name_byte(uint8_t byte, bool is_first)
 }
 
 /* What stands between "${" and "}": a name, and perhaps a default. */
-static enum err_code expand_one(struct slice inside, config_getenv *getenv, void *context, struct buf *out,
+static enum err_code expand_one(struct slice inside, config_getenv *lookup, void *context, struct buf *out,
                                 struct err *err)
 {
     char name[VARIABLE_BYTES_MAX];
@@ -407,7 +407,7 @@ static enum err_code expand_one(struct slice inside, config_getenv *getenv, void
     }
     memcpy(name, inside.data, size);
     name[size] = '\0';
-    const char *value = getenv == NULL ? NULL : getenv(context, name);
+    const char *value = lookup == NULL ? NULL : lookup(context, name);
     if (value != NULL && (*value != '\0' || !has_default)) {
         buf_append_text(out, value);
         return ERR_NONE;
@@ -420,7 +420,7 @@ static enum err_code expand_one(struct slice inside, config_getenv *getenv, void
     return ERR_NONE;
 }
 
-enum err_code config_expand(struct slice text, config_getenv *getenv, void *getenv_context, struct buf *out,
+enum err_code config_expand(struct slice text, config_getenv *lookup, void *lookup_context, struct buf *out,
                             struct err *err)
 {
     size_t at = 0;
@@ -446,7 +446,7 @@ enum err_code config_expand(struct slice text, config_getenv *getenv, void *gete
         if (inside.size > 0 && memchr(inside.data, '$', inside.size) != NULL) {
             return err_set(err, ERR_CONFIG, "${%.*s}: a default cannot hold a variable", shown(inside), inside.data);
         }
-        if (expand_one(inside, getenv, getenv_context, out, err) != ERR_NONE) {
+        if (expand_one(inside, lookup, lookup_context, out, err) != ERR_NONE) {
             return err->code;
         }
         at += inside.size + 3;

@@ -54,7 +54,7 @@ const char *config_nearest(struct slice text, const char *const *names, size_t c
 
 /* Appends `text` with each ${NAME} and ${NAME:-default} replaced; "$${" stands for "${". An empty variable counts as
  * unset, as in a shell. */
-MUST_USE enum err_code config_expand(struct slice text, config_getenv *getenv, void *getenv_context, struct buf *out,
+MUST_USE enum err_code config_expand(struct slice text, config_getenv *lookup, void *lookup_context, struct buf *out,
                                      struct err *err);
 
 /* A URL of an endpoint: http or https, a host, no credentials, {function.name} only in its path. */
