@@ -73,7 +73,7 @@ def test_failure_takes_back_to_its_mark(step: int, code: str, retryable: bool) -
     assert lengths(result) == (4, 2, 2)
     assert (result.failure.index, result.failure.code, result.failure.retryable) == (2, code, retryable)
     assert result.state_mutations[0].state_value.value == b"\x09\x03" + bytes(7)
-    assert len(result.failure.message) <= 400
+    assert len(result.failure.message.encode()) <= 1000
     first = call(app, "a/work/1", step, 2, states=UNSET, caller=ASKER).result
     assert lengths(first) == (0, 0, 0)
     assert not first.state_mutations
@@ -396,8 +396,12 @@ def test_functions_without_a_message() -> None:
 
 
 def test_reject_is_bounded() -> None:
-    rejection = proa.Reject("c" * 1000, "m" * 10_000)
-    assert (len(rejection.code), len(rejection.message)) == (128, 400)
+    rejection = proa.Reject("c" * 1000, "ä" * 10_000)
+    assert len(rejection.code.encode()) == 128
+    assert len(rejection.message.encode()) == 999
+    assert rejection.message.endswith("ä…")
+    assert proa.Reject("a\x00b", "\ud800").args == ("a\x00b", "\ud800")
+    assert str(proa.Reject("a\x00b", "\ud800")) == "a?b: ?"
     assert proa.Reject("").code == "rejected"
     assert str(proa.Reject("a")) == "a"
     assert str(proa.Rejected("a", "b")) == "a: b"

@@ -23,7 +23,7 @@ from ._codec import codec_of
 from ._context import Context, put_reply
 from ._function import Function
 from ._model import HOST_NAMESPACE, REPLY_TYPE, Address, ReplyTo
-from ._state import Cells, State
+from ._state import Cells, State, Value
 from .errors import (
     Reject,
     RequestError,
@@ -195,8 +195,24 @@ def _unknown_function(batch: wire.ToFunction.InvocationBatchRequest, functions: 
 
 def _missing_states(function: AnyFunction, names: Mapping[str, Any]) -> bytes | None:
     missing = [spec for spec in function.specs if spec.wire_name not in names]
-    if not missing:
-        return None
+    return _declaration(missing) if missing else None
+
+
+def _changed_type(call: Call, spec: Value[Any], error: StateTypeError, is_partial: bool) -> bytes:
+    """Declare a state value again that is stored with another type.
+
+    It is the function type's fault and no message's: a Proa host blocks the type, shows both names, and tries again
+    after the next deployment. Other hosts only understand a failed call.
+    """
+    text = f"{call.address}: {error}"
+    _logger.error("%s", text)
+    if not is_partial:
+        raise RequestError(500, text)
+    return _declaration([spec])
+
+
+def _declaration(missing: list[Value[Any]]) -> bytes:
+    """Return the answer that tells the host of state values."""
     answer = wire.FromFunction()
     for spec in missing:
         wanted = answer.incomplete_invocation_context.missing_values.add()
@@ -263,20 +279,17 @@ async def handle(
         missing = _missing_states(function, states)
         if missing is not None:
             return missing
-        try:
-            for spec in function.specs:
-                source = states[spec.wire_name].state_value
+        for spec in function.specs:
+            source = states[spec.wire_name].state_value
+            try:
                 cells.put(spec, source, source.has_value)
-        except StateTypeError as error:
-            call.fail(0, error)
-    if call.failure is None:
-        if function.is_async:
-            await _run(call, invocations)
-        else:
-            context = contextvars.copy_context()
-            await asyncio.get_running_loop().run_in_executor(
-                pool(), lambda: context.run(_run_in_thread, call, invocations)
-            )
+            except StateTypeError as error:
+                return _changed_type(call, spec, error, is_partial)
+    if function.is_async:
+        await _run(call, invocations)
+    else:
+        context = contextvars.copy_context()
+        await asyncio.get_running_loop().run_in_executor(pool(), lambda: context.run(_run_in_thread, call, invocations))
     if call.failure is not None and on_failure is not None:
         on_failure(call.failure[1])
     return call.finish(is_partial)

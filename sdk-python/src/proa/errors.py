@@ -18,14 +18,17 @@ A function raises `Reject` for what trying again cannot mend; any other exceptio
 
 from __future__ import annotations
 
-CODE_CHARS_MAX = 128
-TEXT_CHARS_MAX = 400
+CODE_BYTES_MAX = 128
+TEXT_BYTES_MAX = 1000
+_CUT = "…"
 
 
-def clean_text(text: str, limit: int = TEXT_CHARS_MAX) -> str:
-    """Return `text` as it may travel: no NUL, no lone surrogates, at most `limit` characters."""
-    text = text[: limit + 1].encode("utf-8", "replace").decode("utf-8").replace("\x00", "?")
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+def clean_text(text: str, bytes_max: int = TEXT_BYTES_MAX) -> str:
+    """Return `text` as it may travel: no NUL, no lone surrogates, at most `bytes_max` bytes."""
+    data = text[: bytes_max + 1].encode("utf-8", "replace").replace(b"\x00", b"?")
+    if len(data) <= bytes_max:
+        return data.decode("utf-8")
+    return data[: bytes_max - len(_CUT.encode())].decode("utf-8", "ignore") + _CUT
 
 
 class ProaError(Exception):
@@ -69,7 +72,7 @@ class Reject(ProaError):  # noqa: N818 - it is an order of the function, not an 
 
     def __init__(self, code: str, message: str = "") -> None:
         super().__init__(code, message)
-        self.code = clean_text(str(code), CODE_CHARS_MAX) or "rejected"
+        self.code = clean_text(str(code), CODE_BYTES_MAX) or "rejected"
         self.message = clean_text(str(message))
 
     def __str__(self) -> str:
