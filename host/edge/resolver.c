@@ -254,11 +254,11 @@ static const char *pick(struct resolver_name *name, uint64_t now_ms)
 const char *resolver_next(struct resolver *resolver, struct resolver_name *name, struct resolver_waiter *waiter,
                           uint64_t now_ms)
 {
-    uint64_t age_ms = now_ms - name->looked_up_ms;
+    uint64_t age_ms = now_ms > name->looked_up_ms ? now_ms - name->looked_up_ms : 0;
     uint64_t usable_ms = name->has_failed ? RESOLVER_FAILED_MS : RESOLVER_STALE_MS;
 
     bool is_usable = name->address_count > 0 && age_ms < usable_ms;
-    bool rests = is_usable && name->has_failed && now_ms - name->tried_ms < RESOLVER_RETRY_MS;
+    bool rests = is_usable && name->has_failed && now_ms < name->tried_ms + RESOLVER_RETRY_MS;
 
     if (!rests && (!is_usable || age_ms >= RESOLVER_FRESH_MS)) {
         want_lookup(resolver, name);
