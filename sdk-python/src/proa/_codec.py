@@ -400,7 +400,7 @@ def _protobuf_codec(class_: Any) -> Codec:
     def read(data: bytes) -> Any:
         try:
             return class_.FromString(data)
-        except message.DecodeError as error:
+        except (message.DecodeError, ValueError) as error:
             raise ValueDecodeError(f"these bytes are no {typename}") from error
 
     def read_json(data: bytes) -> Any:

@@ -175,7 +175,7 @@ def _answer(effects: wire.FromFunction.InvocationResponse) -> bytes:
 def _read_request(body: bytes) -> wire.ToFunction.InvocationBatchRequest:
     try:
         request = wire.ToFunction.FromString(body)
-    except DecodeError as error:
+    except (DecodeError, ValueError) as error:  # the latter: text that is not UTF-8, in protobuf without C code
         raise RequestError(400, f"the body is not a ToFunction message: {error}") from None
     if not request.HasField("invocation"):
         raise RequestError(400, "the ToFunction message holds no invocation")
