@@ -258,7 +258,8 @@ void epochs_seal_if_due(struct engine *engine)
 
 uint64_t epochs_wake_ms(const struct engine *engine)
 {
-    if (engine->open == NULL || engine->sealed != NULL || engine->open->opened_ms == 0) {
+    if (engine->open == NULL || engine->sealed != NULL || engine->open->opened_ms == 0 ||
+        engine->phase == ENGINE_RECOVERING) { /* nothing is sealed before all is read */
         return UINT64_MAX;
     }
     return engine->open->opened_ms + engine->options.commit_interval_ms;

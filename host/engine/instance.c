@@ -417,7 +417,7 @@ void instances_evict(struct engine *engine)
             instance_free(engine, instance);
             continue;
         }
-        if (instance->phase != PHASE_IN_FLIGHT && instance->phase != PHASE_HELD) {
+        if (instance->phase != PHASE_IN_FLIGHT && instance->held == NULL) { /* a held result needs its messages */
             mailbox_chill_all(engine, instance);
         }
         list_remove(&engine->instances_lru, &instance->lru);
