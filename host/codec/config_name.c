@@ -6,6 +6,7 @@
 
 #include "config_text.h"
 #include "limit.h"
+#include "wire.h"
 
 enum { SHOWN_BYTES_MAX = 80 };
 
@@ -83,6 +84,33 @@ enum err_code config_check_name(struct slice text, struct slice *out_space, stru
     *out_space = space;
     *out_name = name;
     return ERR_NONE;
+}
+
+enum err_code config_check_typename(struct slice text, struct err *err)
+{
+    const char *names[SCALAR_COUNT + 1] = {"proa/json"};
+    struct slice space;
+    struct slice name;
+
+    if (!is_graphic(text) || !address_split_type(text, &space, &name) || text.size > LIMIT_TYPENAME_BYTES_MAX) {
+        return err_set(err, ERR_CONFIG,
+                       "'%.*s' is not the type of a value; write namespace/name, as in io.statefun.types/int",
+                       shown(text), text.data);
+    }
+    if (!address_is_host_namespace(space) && !slice_equal(space, SLICE("io.statefun.types"))) {
+        return ERR_NONE;
+    }
+    for (size_t i = 0; i < SCALAR_COUNT; i++) {
+        names[i + 1] = (const char *)wire_scalar_typename((enum scalar)i).data; /* over a literal: ends with NUL */
+    }
+    for (size_t i = 0; i <= SCALAR_COUNT; i++) {
+        if (slice_equal(text, slice_of(names[i]))) {
+            return ERR_NONE;
+        }
+    }
+    const char *nearest = config_nearest(text, names, SCALAR_COUNT + 1);
+    return err_set(err, ERR_CONFIG, "'%.*s' is no type that its namespace has; did you mean %s?", shown(text),
+                   text.data, nearest == NULL ? names[0] : nearest);
 }
 
 /* True if each brace is one of a {function.name}. */

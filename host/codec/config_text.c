@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "check.h"
-#include "limit.h"
 
 enum {
     SHOWN_BYTES_MAX = 80,   /* of a foreign text in a sentence */
@@ -147,9 +146,7 @@ static const char *how_to_write(enum config_type type)
     case CONFIG_BOOL:
         return "true or false";
     case CONFIG_TYPENAME:
-        return "a type as namespace/name, as in io.statefun.types/int";
     case CONFIG_NAME:
-        return "namespace/name, as in example/receipts";
     case CONFIG_CHOICE:
     case CONFIG_TEXT:
     case CONFIG_URL:
@@ -220,11 +217,7 @@ static enum err_code check_text(enum config_type type, struct slice text, struct
     case CONFIG_NAME:
         return config_check_name(text, &space, &name, err);
     case CONFIG_TYPENAME:
-        if (!address_split_type(text, &space, &name) || text.size > LIMIT_TYPENAME_BYTES_MAX) {
-            return err_set(err, ERR_CONFIG, "'%.*s' is not the type of a value; write %s", shown(text), text.data,
-                           how_to_write(type));
-        }
-        return ERR_NONE;
+        return config_check_typename(text, err);
     case CONFIG_TEXT:
         return ERR_NONE;
     case CONFIG_DURATION:

@@ -286,8 +286,8 @@ static const char *hint(struct slice text, uint32_t line)
             return "; indent with spaces, not tabs";
         }
         is_indent = is_indent && text.data[at] == ' ';
-        if (text.data[at] == '$' && at + 1 < text.size && text.data[at + 1] == '{') {
-            return "; within braces, a text with ${NAME} needs quotes";
+        if (text.data[at] == '{' && at > 0 && (text.data[at - 1] == '$' || text.data[at - 1] == '/')) {
+            return "; within braces, a text that holds braces needs quotes";
         }
     }
     return "";

@@ -306,8 +306,13 @@ static void mistakes_in_values(void **state)
          "m.yaml:7: retry.max (1s) is shorter than retry.first (2s)\n"},
         {HEAD URL "  retry:\n    first: 31s\n", "m.yaml:6: retry.max (30s) is shorter than retry.first (31s)\n"},
         {"kind: proa.v1/endpoint\nspec:\n  functions: {a/b: {takes: int}}\n" URL,
-         "m.yaml:3: takes: 'int' is not the type of a value; write a type as namespace/name, as in "
+         "m.yaml:3: takes: 'int' is not the type of a value; write namespace/name, as in "
          "io.statefun.types/int\n"},
+        {"kind: proa.v1/endpoint\nspec:\n  functions: {a/b: {takes: io.statefun.types/itn}}\n" URL,
+         "m.yaml:3: takes: 'io.statefun.types/itn' is no type that its namespace has; did you mean "
+         "io.statefun.types/int?\n"},
+        {"kind: proa.v1/endpoint\nspec:\n  functions: {a/b: {takes: proa/none}}\n" URL,
+         "m.yaml:3: takes: 'proa/none' is no type that its namespace has; did you mean proa/json?\n"},
         {"kind: proa.v1/egress\nspec: {name: a/b, queue: {max_bytes: 1}}\n",
          "m.yaml:2: queue.max_bytes: 1 is out of range; it may be 1KiB to 1TiB\n"},
     };
@@ -418,7 +423,7 @@ static void mistakes_in_yaml(void **state)
         {"kind: proa.v1/egress\n? [a]\n: b\n", "m.yaml:2: a key is a text, not a mapping or a list\n"},
         {HEAD URL "  call: {batch: ${NAME}}\n",
          "m.yaml:5: this is not YAML: while parsing a flow mapping, did not find expected ',' or '}'; within braces, a "
-         "text with ${NAME} needs quotes\n"},
+         "text that holds braces needs quotes\n"},
         {"? *a\n: b\n", "m.yaml:1: aliases (*name) are not taken; write the value out\n"},
     };
 
@@ -441,15 +446,16 @@ static void all_mistakes_at_once(void **state)
                          "spec: {nam: a/b}\n"),
                      ERR_CONFIG);
     const char *text = said();
-    static const char *const begins[] = {"m.yaml:4: ",
-                                         "m.yaml:5: ",
-                                         "m.yaml:6: ",
-                                         "m.yaml:7: call.timeout",
-                                         "m.yaml:7: the environment",
-                                         "m.yaml:8: retries is not a known key; did you mean "
-                                         "retry?",
-                                         "m.yaml:11: nam is",
-                                         "m.yaml:11: spec has no key name"};
+    static const char *const begins[] = {
+        "m.yaml:4: ",
+        "m.yaml:5: ",
+        "m.yaml:6: ",
+        "m.yaml:7: call.timeout",
+        "m.yaml:7: the environment",
+        "m.yaml:8: retries is not a known key; did you mean retry?",
+        "m.yaml:11: nam is",
+        "m.yaml:11: spec has no key name",
+    };
     for (size_t i = 0; i < sizeof begins / sizeof begins[0]; i++) {
         assert_non_null(strstr(text, begins[i]));
     }
