@@ -6,10 +6,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "egress_print.h"
 #include "keys.h"
 #include "record.h"
+#include "store_lmdb.h"
 #include "store_memory.h"
 #include "wire.h"
 
@@ -203,6 +205,42 @@ static void rotten_records_are_named(void **state)
     assert_memory_equal(err.text, "reading the outbox: ", 20);
 }
 
+static void remove_folder(const char *folder)
+{
+    static const char *const names[] = {"data.mdb", "lock.mdb", "lock", "ballast"};
+    char path[128];
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        (void)unlink(path);
+    }
+    assert_int_equal(rmdir(folder), 0);
+}
+
+static void the_folder_of_a_stopped_host(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/proa-test-egress-XXXXXX";
+    struct store *disk = NULL;
+    size_t size = 0;
+
+    assert_non_null(mkdtemp(folder));
+    const struct store_lmdb_options options = {.folder = folder, .map_bytes = 1 << 24, .is_not_durable = true};
+    assert_int_equal(store_lmdb_open(&options, &disk, &err), ERR_NONE);
+    add_egress(1, "a", "b");
+    add_record(1, 1, "proa/json", true, SLICE("1"));
+    epoch_sort(epoch);
+    assert_int_equal(store_apply(disk, epoch, &err), STORE_APPLIED);
+    epoch_destroy(epoch);
+    FILE *out = open_memstream(&printed, &size);
+    assert_int_equal(egress_print(folder, "a/b", out, &err), ERR_IN_USE);
+    store_close(disk);
+    assert_int_equal(egress_print(folder, "a/b", out, &err), ERR_NONE);
+    assert_int_equal(fclose(out), 0);
+    assert_string_equal(printed, HEAD("1") "\"proa/json\",\"value\":1}\n");
+    remove_folder(folder);
+}
+
 static void a_full_disk_is_told(void **state)
 {
     (void)state;
@@ -222,8 +260,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(every_form_of_value), TEST(one_egress_over_many_pages), TEST(an_empty_outbox_prints_nothing),
-        TEST(what_is_wrong),       TEST(a_store_without_egresses),   TEST(rotten_records_are_named),
+        TEST(every_form_of_value),
+        TEST(one_egress_over_many_pages),
+        TEST(an_empty_outbox_prints_nothing),
+        TEST(what_is_wrong),
+        TEST(a_store_without_egresses),
+        TEST(rotten_records_are_named),
+        TEST(the_folder_of_a_stopped_host),
         TEST(a_full_disk_is_told),
     };
 
