@@ -96,8 +96,6 @@ class Call:
             try:
                 put_reply(self.effects, caller.id, codec, result)
             except ValueEncodeError as error:
-                if inspect.iscoroutine(result):
-                    result.close()
                 raise ValueEncodeError(f"the answer of function {self.function.typename}: {error}") from error
 
     def fail(self, index: int, error: Exception) -> None:
@@ -245,6 +243,12 @@ def _run_in_thread(call: Call, invocations: Any) -> None:
         context = call.begin(index, invocation)
         try:
             result = handler(*call.arguments(context, invocation))
+            if inspect.iscoroutine(result):
+                result.close()
+                raise UsageError(
+                    f"function {call.function.typename} is not async but its handler returned a coroutine, which "
+                    "nobody runs; a decorator around an async def must be an async def too"
+                )
             call.end(context, invocation, result)
         except Exception as error:
             call.fail(index, error)
