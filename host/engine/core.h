@@ -232,7 +232,7 @@ struct invocation {
 
 /* ---- reads (reads.c) ----------------------------------------------------------------------------------- */
 
-enum read_purpose { READ_INSTANCE, READ_BODIES, READ_TOKEN, READ_TIMERS, READ_EXPIRY, READ_SCAN };
+enum read_purpose { READ_INSTANCE, READ_VALUES, READ_BODIES, READ_TOKEN, READ_TIMERS, READ_EXPIRY, READ_SCAN };
 
 /* One read, waiting for a credit or under way. */
 struct read {
@@ -432,7 +432,8 @@ void instance_clear_value(struct engine *engine, struct instance *instance, uint
 void instance_touch(struct engine *engine, struct instance *instance);
 /* Drops what expired by now; returns how many values. */
 uint32_t instance_expire(struct engine *engine, struct instance *instance);
-void instance_load_rows(struct engine *engine, struct instance *instance, const struct input_rows *rows);
+/* Takes rows of its first read (record and large values), or of one that follows (large values only). */
+void instance_load_rows(struct engine *engine, struct instance *instance, const struct input_rows *rows, bool is_first);
 void instance_put(struct engine *engine, struct instance *instance); /* its rows, when the epoch is sealed */
 void instance_set_blocked(struct engine *engine, struct instance *instance, enum blocked blocked);
 void instance_free(struct engine *engine, struct instance *instance);

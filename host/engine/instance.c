@@ -10,10 +10,7 @@
 
 #include "core.h"
 
-enum {
-    EVICTIONS_PER_STEP = 64,
-    INSTANCE_READ_BYTES_MAX = 1 << 30, /* all values of one instance travel in each call anyway */
-};
+enum { EVICTIONS_PER_STEP = 64 };
 
 struct instance_name {
     const struct function_type *type;
@@ -317,37 +314,70 @@ static bool load_large(struct engine *engine, struct instance *instance, const s
     return true;
 }
 
-static bool load_rows(struct engine *engine, struct instance *instance, const struct input_rows *rows, struct err *err)
+static bool load_row(struct engine *engine, struct instance *instance, const struct row *row, bool is_record,
+                     struct err *err)
 {
-    for (uint32_t i = 0; i < rows->row_count; i++) {
-        const struct row *row = &rows->rows[i];
-        const bool loaded =
-            row->range == 0 ? load_record(engine, instance, row->value, err) : load_large(engine, instance, row, err);
-        if (!loaded) {
-            return false;
+    return is_record ? load_record(engine, instance, row->value, err) : load_large(engine, instance, row, err);
+}
+
+static void corrupt(struct engine *engine, struct instance *instance, const char *text)
+{
+    engine_note(engine, NOTE_ERROR, "instance.corrupt", instance_text(engine, instance), "%s", text);
+    instance_set_blocked(engine, instance, BLOCKED_CORRUPT); /* its messages wait; nothing of it is touched */
+}
+
+static bool is_missing(const struct value *value)
+{
+    return value->is_large_on_disk && value->data == NULL;
+}
+
+/* Reads the large values that did not fit into the answers so far; false if none is missing. */
+static bool read_missing(struct engine *engine, struct instance *instance)
+{
+    const struct hash_key *secret = (const struct hash_key *)(const void *)engine->store.secret;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < instance->value_capacity && count < LIMIT_READ_RANGES_MAX; i++) {
+        count += is_missing(&instance->values[i]);
+    }
+    if (count == 0) {
+        return false;
+    }
+    struct read *read = reads_create(engine, READ_VALUES, instance, count);
+    count = 0;
+    for (uint32_t i = 0; i < instance->value_capacity && count < read->range_count; i++) {
+        if (is_missing(&instance->values[i])) {
+            key_state(&read->keys[count], instance->type->number, instance->id, i + 1, secret);
+            read->ranges[count++] = (struct read_range){.kind = RANGE_KEY, .table = STORE_STATE};
         }
     }
-    for (uint32_t i = 0; i < instance->value_capacity; i++) {
-        if (instance->values[i].is_large_on_disk && instance->values[i].data == NULL) {
-            (void)err_set(err, ERR_CORRUPT, "a large state value is missing");
-            return false;
-        }
-    }
+    instance->read = read;
+    reads_start(engine, read);
     return true;
 }
 
-void instance_load_rows(struct engine *engine, struct instance *instance, const struct input_rows *rows)
+void instance_load_rows(struct engine *engine, struct instance *instance, const struct input_rows *rows, bool is_first)
 {
     struct err err;
 
     check(!instance->is_loaded && instance->phase == PHASE_LOADING);
-    instance->phase = PHASE_IDLE;
-    if (rows->is_cut || !load_rows(engine, instance, rows, &err)) {
-        engine_note(engine, NOTE_ERROR, "instance.corrupt", instance_text(engine, instance), "%s",
-                    rows->is_cut ? "its state values are too large to be read" : err.text);
-        instance_set_blocked(engine, instance, BLOCKED_CORRUPT);
-        return; /* its messages wait; nothing of it is touched */
+    for (uint32_t i = 0; i < rows->row_count; i++) {
+        const struct row *row = &rows->rows[i];
+        if (!load_row(engine, instance, row, is_first && row->range == 0, &err)) {
+            instance->phase = PHASE_IDLE;
+            corrupt(engine, instance, err.text);
+            return;
+        }
     }
+    if (!is_first && rows->row_count == 0) {
+        instance->phase = PHASE_IDLE;
+        corrupt(engine, instance, "a large state value is missing");
+        return;
+    }
+    if (read_missing(engine, instance)) {
+        return;
+    }
+    instance->phase = PHASE_IDLE;
     instance->is_loaded = true;
     if (instance->expiry_due != 0) {
         expiry_judge(engine, instance);

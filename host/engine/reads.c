@@ -28,8 +28,8 @@ struct read *reads_create(struct engine *engine, enum read_purpose purpose, void
     read->ranges = (struct read_range *)(void *)(read + 1);
     read->keys = (struct key *)(void *)(read->ranges + range_count);
     read->range_count = range_count;
-    read->rows_max = UINT32_MAX;
-    read->bytes_max = UINT32_MAX;
+    read->rows_max = LIMIT_READ_ROWS_MAX;
+    read->bytes_max = LIMIT_READ_BYTES_MAX;
     table_insert(&engine->reads, &read->node, read->number);
     return read;
 }
@@ -69,10 +69,11 @@ void reads_again(struct engine *engine, struct read *read)
 static void deliver(struct engine *engine, struct read *read, const struct input_rows *rows)
 {
     switch (read->purpose) {
-    case READ_INSTANCE: {
+    case READ_INSTANCE:
+    case READ_VALUES: {
         struct instance *instance = read->subject;
         instance->read = NULL;
-        instance_load_rows(engine, instance, rows);
+        instance_load_rows(engine, instance, rows, read->purpose == READ_INSTANCE);
         break;
     }
     case READ_BODIES: {
