@@ -45,18 +45,17 @@ static void help(void *context)
     }
 }
 
+/* Ends what has come so far; what is left stirs the descriptor again, so jobs that start jobs never hold the loop. */
 static void finish(struct helper *helper) LOOP_THREAD
 {
     void *items[TAKE_MAX];
-    size_t count = 0;
+    const size_t count = queue_take(helper->ended, items, TAKE_MAX);
 
-    while ((count = queue_take(helper->ended, items, TAKE_MAX)) > 0) {
-        for (size_t i = 0; i < count; i++) {
-            struct helper_job *job = items[i];
-            check(helper->under_way > 0);
-            helper->under_way--; /* first: `done` may start the next job in this place */
-            job->done(job);
-        }
+    for (size_t i = 0; i < count; i++) {
+        struct helper_job *job = items[i];
+        check(helper->under_way > 0);
+        helper->under_way--; /* first: `done` may start the next job in this place */
+        job->done(job);
     }
 }
 
@@ -117,8 +116,9 @@ void helper_destroy(struct helper *helper)
         thread_join(&helper->threads[i]);
     }
     loop_unwatch(helper->loop, &helper->watch);
-    finish(helper);
-    check(helper->under_way == 0);
+    while (helper->under_way > 0) {
+        finish(helper); /* no thread is left, so all of them wait here */
+    }
     queue_destroy(helper->jobs);
     queue_destroy(helper->ended);
     (void)close(helper->event_fd); /* an eventfd holds nothing that could be lost */
