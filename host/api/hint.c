@@ -62,7 +62,10 @@ void hint_function(const struct registry *registry, struct slice space, struct s
 
     out[0] = 0;
     for (uint32_t i = 0; i < count; i++) {
-        const struct text served = join(registry->functions[i].space, registry->functions[i].name);
+        const struct function_config *function = &registry->functions[i];
+        /* A wildcard serves the wanted name too, so only its namespace can be meant otherwise. */
+        const bool is_wildcard = slice_equal(function->name, SLICE("*"));
+        const struct text served = join(function->space, is_wildcard ? name : function->name);
         const uint32_t changes = distance(&wanted, &served);
         const size_t longer = wanted.size > served.size ? wanted.size : served.size;
         if (changes < nearest && changes <= longer / NEAR_SHARE) {

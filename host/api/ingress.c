@@ -103,17 +103,12 @@ static const struct route *find_route(const struct path *path)
 static void note(struct ingress *ingress, uint64_t id, const char *hex, int status)
 {
     const struct http_request *request = http_server_request(ingress->server, id);
-    struct path path;
 
     metrics_add(ingress->options.metrics, METRIC_HTTP_REQUESTS, 1);
     if (request == NULL) {
         return; /* closing the server took it */
     }
     const uint64_t duration_us = clock_monotonic_us() - request->arrived_us;
-    const struct route *route = path_split(request->path, &path) ? find_route(&path) : NULL;
-    if (route != NULL && route->is_ask) {
-        metrics_observe_us(ingress->options.metrics, METRIC_ASK_SECONDS, duration_us);
-    }
     log_event(ingress->options.log, LOG_DEBUG, "http.request", LOG_TEXT("method", request->method),
               LOG_TEXT("path", request->path), LOG_NUMBER("status", status), LOG_NUMBER("duration_us", duration_us),
               LOG_STRING("invocation", hex), LOG_TEXT("traceparent", request->traceparent));
@@ -197,11 +192,27 @@ static void answer_accepted(struct ingress *ingress, uint64_t id, const char *he
            &(struct http_answer){.status = 202, .content_type = "application/json", .body = slice_of(body)});
 }
 
+/* Only asks that became messages count: a refusal in microseconds would flatter the figures. */
+static void observe_ask(const struct ingress *ingress, uint64_t id)
+{
+    const struct http_request *request = http_server_request(ingress->server, id);
+    struct path path;
+
+    if (request == NULL || !path_split(request->path, &path)) {
+        return; /* closing the server took it */
+    }
+    const struct route *route = find_route(&path);
+    if (route != NULL && route->is_ask) {
+        metrics_observe_us(ingress->options.metrics, METRIC_ASK_SECONDS, clock_monotonic_us() - request->arrived_us);
+    }
+}
+
 void ingress_answer(void *context, const struct effect_answer *effect)
 {
     struct ingress *ingress = context;
     char hex[INVOCATION_HEX_BYTES + 1];
 
+    observe_ask(ingress, effect->waiter);
     invocation_print(&effect->invocation, hex);
     switch (effect->kind) {
     case ANSWER_REPLY:

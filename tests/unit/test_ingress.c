@@ -343,7 +343,9 @@ static void wrong_paths_say_what_to_change(void **state)
     is_problem("POST /v1/ask/a%2Fb/c/d HTTP/1.1", "1", 400, "bad_path", "slash");
     is_problem("POST /v1/ask/proa/reply/x HTTP/1.1", "1", 400, "bad_path", "belongs to the host");
     is_problem("POST /v1/ask/example/conter/a HTTP/1.1", "1", 404, "unknown_function", "did you mean example/counter?");
-    is_problem("POST /v1/ask/x/y/a HTTP/1.1", "1", 404, "unknown_function", "this host serves example/counter, ");
+    is_problem("POST /v1/ask/elsewhere/y/a HTTP/1.1", "1", 404, "unknown_function",
+               "this host serves example/counter, ");
+    is_problem("POST /v1/ask/shopp/y/a HTTP/1.1", "1", 404, "unknown_function", "did you mean shop/y?");
     is_problem("GET /v1/ask/example/counter/a HTTP/1.1", "", 405, "method_not_allowed", "Allow: POST\r\n");
     assert_int_equal(ask("OPTIONS /v1/ask/example/counter/a HTTP/1.1", ""), 204);
     has("Allow: POST\r\n");
@@ -520,6 +522,9 @@ static void operators_see_health_and_metrics(void **state)
     assert_int_equal(operate("GET /nothing HTTP/1.1"), 404);
     has("/readyz");
     assert_int_equal(operate("GET /metrics/ HTTP/1.1"), 404);
+    assert_int_equal(metrics_get(bench.metrics, METRIC_ASK_SECONDS), 0);
+    is_problem("POST /v1/ask/example/counter HTTP/1.1", "1", 404, "not_found", "{id}");
+    assert_int_equal(metrics_get(bench.metrics, METRIC_ASK_SECONDS), 0);
     admin_stop(bench.admin);
     assert_int_equal(operate("GET /readyz HTTP/1.1"), 503);
     has("\"code\":\"stopping\"");
