@@ -579,7 +579,7 @@ void dispatcher_call(struct dispatcher *dispatcher, const struct effect_call *ef
 static enum err_code set_up_multi(struct dispatcher *dispatcher, struct err *err)
 {
     static const char *const lines[] = {"Content-Type: application/octet-stream", "Accept: application/octet-stream",
-                                        "Proa-Features: partial", "User-Agent: proa/" PROA_VERSION, "Expect:"};
+                                        "Proa-Features: partial", ("User-Agent: proa/" PROA_VERSION), "Expect:"};
     CURLMcode code = CURLM_OK;
 
     /* No Accept-Encoding: libcurl makes it anew for every call, which is 7 % of all it does, and answers are small. */

@@ -368,8 +368,8 @@ struct engine {
 
 /* engine.c */
 struct effect *engine_effect(struct engine *engine, enum effect_kind kind);
-void engine_note(struct engine *engine, int level, const char *event, struct slice subject, const char *format, ...)
-    PRINTF_LIKE(5, 6);
+void engine_note(struct engine *engine, enum note_level level, const char *event, struct slice subject,
+                 const char *format, ...) PRINTF_LIKE(5, 6);
 void engine_fatal(struct engine *engine, const struct err *err);
 /* Memory for the step's effects; ends the process if it is out. */
 void *engine_step_alloc(struct engine *engine, size_t size);

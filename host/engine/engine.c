@@ -100,7 +100,8 @@ void *engine_step_alloc(struct engine *engine, size_t size)
     return memory;
 }
 
-void engine_note(struct engine *engine, int level, const char *event, struct slice subject, const char *format, ...)
+void engine_note(struct engine *engine, enum note_level level, const char *event, struct slice subject,
+                 const char *format, ...)
 {
     char *text = engine_step_alloc(engine, NOTE_TEXT_BYTES_MAX);
     va_list arguments;

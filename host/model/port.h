@@ -166,9 +166,11 @@ struct effect_answer {
     uint32_t retry_after_ms;    /* 0: none */
 };
 
+enum note_level { NOTE_INFO, NOTE_WARN, NOTE_ERROR };
+
 /* Something an operator should read. */
 struct effect_note {
-    enum { NOTE_INFO, NOTE_WARN, NOTE_ERROR } level;
+    enum note_level level;
     const char *event;    /* static: "endpoint.down", "message.parked", … */
     struct slice subject; /* address, function type or URL it is about */
     struct slice text;

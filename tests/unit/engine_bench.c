@@ -147,6 +147,8 @@ void bench_settle(struct bench *bench, struct input *inputs, uint32_t count)
     struct input next[64];
     struct arena *arena = arena_create(64 << 20);
 
+    thread_assume(&thread_loop);
+
     for (uint32_t turn = 0; turn < 1000; turn++) {
         struct effects effects;
         uint32_t next_count = 0;
@@ -313,6 +315,7 @@ void bench_handshake(struct bench *bench, enum expiry_mode mode, int64_t expire_
 
 uint64_t bench_metric(struct bench *bench, enum metric metric)
 {
+    thread_assume(&thread_loop);
     engine_publish(bench->engine);
     return metrics_get(bench->metrics, metric);
 }
