@@ -54,6 +54,9 @@ def test_mypy_is_clean() -> None:
 def test_pyright_is_clean() -> None:
     outcome = pyright()
     assert outcome.returncode == 0, outcome.stdout
+    tests = [str(path) for path in sorted(WRONG.parent.glob("*.py")) if path != WRONG]
+    outcome = pyright(*tests)
+    assert outcome.returncode == 0, outcome.stdout
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
