@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "admin.h"
+#include "check.h"
+#include "committer.h"
+#include "dispatcher.h"
+#include "engine.h"
+#include "helper.h"
+#include "ingress.h"
+#include "limit.h"
+#include "log.h"
+#include "loop.h"
+#include "reader.h"
+#include "runner.h"
+#include "store_lmdb.h"
+
+enum {
+    ADMIN_CONNECTIONS_MAX = 64,
+    IDLE_TIMEOUT_S = 120,
+    HELPER_JOBS_MAX = 1024,
+    FILES_MAX = 65536,
+};
+
+struct host {
+    const struct serve_options *options;
+    struct registry *registry;
+    struct log *log;
+    struct metrics *metrics;
+    struct loop *loop;
+    struct store *store;
+    struct committer *committer;
+    struct reader *reader;
+    struct helper *helper;
+    struct dispatcher *dispatcher;
+    struct engine *engine;
+    struct runner *runner;
+    struct ingress *ingress;
+    struct admin *admin;
+    struct http_server *ingress_server;
+    struct http_server *admin_server;
+    struct loop_watch signals;
+    bool is_stop_asked;
+};
+
+/* The committer's last word: what is on disk is unknown now, and start-up is recovery. */
+static struct log *failure_log;
+
+static void on_failure(const struct err *err)
+{
+    log_event(
+        failure_log, LOG_ERROR, "store.failed", LOG_STRING("code", err_code_name(err->code)),
+        LOG_STRING("text", err->text),
+        LOG_STRING("advice", "the host stops at once; mend the disk and start it again: nothing acknowledged is lost"));
+    _exit(EXIT_FAILURE);
+}
+
+static void on_signal(void *context, uint32_t events)
+{
+    struct host *host = context;
+    struct signalfd_siginfo info;
+
+    (void)events; /* EPOLLIN is all that was asked for */
+    if (read(host->signals.fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        host->is_stop_asked = true;
+    }
+}
+
+static enum err_code watch_signals(struct host *host, struct err *err) LOOP_THREAD
+{
+    sigset_t set;
+
+    (void)sigemptyset(&set); /* cannot fail on a valid set */
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
+        return err_set(err, ERR_SYSTEM, "blocking signals: %s", strerror(errno));
+    }
+    host->signals.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (host->signals.fd < 0) {
+        return err_set(err, ERR_SYSTEM, "making a signalfd: %s", strerror(errno));
+    }
+    host->signals.ready = on_signal;
+    host->signals.context = host;
+    return loop_watch(host->loop, &host->signals, EPOLLIN, err);
+}
+
+/* Every connection and call is a descriptor; the usual soft limit of 1,024 is too low. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < FILES_MAX) {
+        limit.rlim_cur = limit.rlim_max < FILES_MAX ? limit.rlim_max : FILES_MAX;
+        (void)setrlimit(RLIMIT_NOFILE, &limit); /* with fewer the host still runs, and refuses earlier */
+    }
+}
+
+static enum err_code open_engine(struct host *host, struct err *err)
+{
+    const struct serve_options *options = host->options;
+    struct engine_options engine;
+    const struct clock_reading reading = clock_os_read();
+
+    engine_options_default(&engine);
+    engine.registry = host->registry;
+    engine.metrics = host->metrics;
+    engine.wall_ms = reading.wall_ms;
+    engine.allow_clock_ahead = options->allow_clock_ahead;
+    engine.commit_interval_ms = options->commit_interval_ms;
+    engine.commit_bytes = options->commit_bytes;
+    engine.memory_bytes = options->memory_bytes;
+    engine.messages_soft_max = options->messages_max;
+    engine.messages_hard_max = options->messages_max * 2;
+    engine.store_bytes_soft_max = options->store_bytes_max;
+    engine.store_bytes_hard_max = options->store_bytes_max + options->store_bytes_max / 8;
+    engine.parked_max = options->parked_max;
+    if (getrandom(engine.random, sizeof engine.random, 0) != (ssize_t)sizeof engine.random) {
+        return err_set(err, ERR_SYSTEM, "drawing random bytes: %s", strerror(errno));
+    }
+    host->engine = engine_create(&engine);
+    return ERR_NONE;
+}
+
+static enum err_code open_threads(struct host *host, struct err *err) LOOP_THREAD
+{
+    const struct serve_options *options = host->options;
+    const struct store_lmdb_options store = {.folder = options->data_folder, .map_bytes = options->store_map_bytes};
+
+    if (store_lmdb_open(&store, &host->store, err) != ERR_NONE) {
+        return err->code;
+    }
+    const struct committer_options committer = {
+        .loop = host->loop, .store = host->store, .log = host->log, .on_failure = on_failure};
+    if (committer_start(&committer, &host->committer, err) != ERR_NONE ||
+        reader_start(host->loop, host->store, options->reader_threads, &host->reader, err) != ERR_NONE ||
+        helper_create(host->loop, options->helper_threads, HELPER_JOBS_MAX, &host->helper, err) != ERR_NONE) {
+        return err->code;
+    }
+    const struct dispatcher_options dispatcher = {.loop = host->loop,
+                                                  .helper = host->helper,
+                                                  .registry = host->registry,
+                                                  .metrics = host->metrics,
+                                                  .calls_in_flight_max = LIMIT_CALLS_IN_FLIGHT_MAX};
+    return dispatcher_create(&dispatcher, &host->dispatcher, err);
+}
+
+static enum err_code listen_on(struct host *host, uint16_t port, uint32_t connections, http_handler *handler,
+                               void *context, struct http_server **out, struct err *err) LOOP_THREAD
+{
+    const struct http_server_options options = {.address = host->options->listen,
+                                                .port = port,
+                                                .body_bytes_max = LIMIT_INGRESS_BODY_BYTES_MAX,
+                                                .connections_max = connections,
+                                                .idle_timeout_s = IDLE_TIMEOUT_S,
+                                                .handler = handler,
+                                                .context = context};
+
+    return http_server_open(host->loop, &options, out, err);
+}
+
+static enum err_code open_doors(struct host *host, struct err *err) LOOP_THREAD
+{
+    const struct runner_options runner = {.loop = host->loop,
+                                          .engine = host->engine,
+                                          .committer = host->committer,
+                                          .reader = host->reader,
+                                          .dispatcher = host->dispatcher,
+                                          .metrics = host->metrics,
+                                          .log = host->log};
+    host->runner = runner_create(&runner);
+    const struct ingress_options ingress = {.registry = host->registry,
+                                            .runner = host->runner,
+                                            .helper = host->helper,
+                                            .metrics = host->metrics,
+                                            .log = host->log};
+    if (ingress_create(&ingress, &host->ingress, err) != ERR_NONE) {
+        return err->code;
+    }
+    runner_on_answer(host->runner, ingress_answer, host->ingress);
+    const struct admin_options admin = {.engine = host->engine, .metrics = host->metrics, .log = host->log};
+    host->admin = admin_create(&admin);
+    if (listen_on(host, host->options->ingress_port, LIMIT_CONNECTIONS_MAX, ingress_handle, host->ingress,
+                  &host->ingress_server, err) != ERR_NONE ||
+        listen_on(host, host->options->admin_port, ADMIN_CONNECTIONS_MAX, admin_handle, host->admin,
+                  &host->admin_server, err) != ERR_NONE) {
+        return err->code;
+    }
+    ingress_serve(host->ingress, host->ingress_server);
+    admin_serve(host->admin, host->admin_server);
+    runner_add_server(host->runner, host->ingress_server);
+    runner_add_server(host->runner, host->admin_server);
+    return ERR_NONE;
+}
+
+static enum err_code open_all(struct host *host, struct err *err) LOOP_THREAD
+{
+    enum err_code code = loop_create(&host->loop, err);
+
+    if (code == ERR_NONE) {
+        code = watch_signals(host, err); /* before any thread, so that all have them blocked */
+    }
+    if (code == ERR_NONE) {
+        code = open_threads(host, err);
+    }
+    if (code == ERR_NONE) {
+        code = open_engine(host, err);
+    }
+    return code == ERR_NONE ? open_doors(host, err) : code;
+}
+
+static void log_listening(struct host *host, const char *event)
+{
+    log_event(host->log, LOG_INFO, event, LOG_STRING("listen", host->options->listen),
+              LOG_NUMBER("ingress_port", http_server_port(host->ingress_server)),
+              LOG_NUMBER("admin_port", http_server_port(host->admin_server)),
+              LOG_STRING("data", host->options->data_folder), LOG_STRING("version", PROA_VERSION));
+}
+
+static void begin_stop(struct host *host) LOOP_THREAD
+{
+    log_event(host->log, LOG_INFO, "host.stopping", LOG_NUMBER("waiting", http_server_waiting(host->ingress_server)));
+    runner_stop(host->runner);
+    http_server_quiesce(host->ingress_server);
+}
+
+/* Turns until the engine has stopped and everybody was answered, or the time for it is over. */
+static int run(struct host *host) LOOP_THREAD
+{
+    uint64_t deadline_us = UINT64_MAX;
+    bool was_ready = false;
+
+    while (runner_fatal(host->runner) == NULL) {
+        runner_turn(host->runner);
+        if (!was_ready && engine_is_ready(host->engine)) {
+            was_ready = true;
+            log_listening(host, "host.ready");
+        }
+        if (host->is_stop_asked && deadline_us == UINT64_MAX) {
+            deadline_us = clock_monotonic_us() + (uint64_t)host->options->stop_timeout_ms * 1000;
+            begin_stop(host);
+        }
+        if (engine_is_stopped(host->engine) && http_server_waiting(host->ingress_server) == 0) {
+            log_event(host->log, LOG_INFO, "host.stopped", LOG_STRING("text", "everything taken is on disk"));
+            return EXIT_SUCCESS;
+        }
+        if (clock_monotonic_us() > deadline_us) {
+            log_event(host->log, LOG_ERROR, "host.stop_timeout",
+                      LOG_STRING("text", "the last epoch is not on disk; what was not acknowledged may be lost"));
+            return EXIT_FAILURE;
+        }
+    }
+    log_event(host->log, LOG_ERROR, "host.fatal", LOG_STRING("text", runner_fatal(host->runner)->text));
+    return EXIT_FAILURE;
+}
+
+static void close_all(struct host *host) LOOP_THREAD
+{
+    dispatcher_destroy(host->dispatcher);
+    helper_destroy(host->helper); /* its last jobs may still read requests */
+    http_server_close(host->ingress_server);
+    http_server_close(host->admin_server);
+    ingress_destroy(host->ingress);
+    admin_destroy(host->admin);
+    runner_destroy(host->runner);
+    committer_stop(host->committer);
+    reader_stop(host->reader);
+    engine_destroy(host->engine);
+    store_close(host->store);
+    if (host->signals.fd >= 0) {
+        (void)close(host->signals.fd); /* read only: nothing can be lost */
+    }
+    loop_destroy(host->loop);
+    registry_destroy(host->registry);
+    metrics_destroy(host->metrics);
+    log_destroy(host->log);
+}
+
+static bool is_json(const struct serve_options *options)
+{
+    return options->log_format == OPTIONS_LOG_JSON ||
+           (options->log_format == OPTIONS_LOG_AUTO && isatty(STDERR_FILENO) == 0);
+}
+
+int host_serve(const struct serve_options *options, struct registry *registry)
+{
+    struct host host = {.options = options, .registry = registry, .signals = {.fd = -1}};
+    struct err err;
+    int status = EXIT_FAILURE;
+
+    thread_assume(&thread_loop);
+    raise_file_limit();
+    host.log = log_create(STDERR_FILENO, options->log_level, is_json(options));
+    host.metrics = metrics_create();
+    failure_log = host.log;
+    if (open_all(&host, &err) == ERR_NONE) {
+        log_listening(&host, "host.listening");
+        status = run(&host);
+    } else {
+        log_event(host.log, LOG_ERROR, "host.start_failed", LOG_STRING("code", err_code_name(err.code)),
+                  LOG_STRING("text", err.text));
+    }
+    close_all(&host);
+    return status;
+}
