@@ -54,6 +54,7 @@ struct slot {
     struct http_request request;
     char *uri; /* copy of the request's raw target */
     size_t uri_capacity;
+    size_t uri_size;
     const char *uri_read; /* where libmicrohttpd has it */
     struct buf body;
     uint64_t body_counted; /* bytes of its buffer in memory_bytes */
@@ -150,6 +151,7 @@ static void *on_uri(void *context, const char *uri, struct MHD_Connection *conne
         slot->request.query = (struct slice){(const uint8_t *)mark + 1, size - path_size - 1};
     }
     slot->uri_read = uri;
+    slot->uri_size = size;
     slot->has_begun = false;
     slot->is_immediate = false;
     slot->drained = 0;
@@ -229,9 +231,8 @@ static enum MHD_Result begin(struct slot *slot, const char *method, const char *
     request->proa_type = HEADER(connection, "Proa-Type");
     request->traceparent = HEADER(connection, "traceparent");
     request->accept = HEADER(connection, "Accept");
-    /* The target is cut at a NUL byte, but the version keeps its place behind all of it. */
-    const char *target_end = slot->uri_read + request->path.size + request->query.size;
-    if (version > target_end + 2 && memchr(target_end + 1, ' ', (size_t)(version - target_end - 1)) == NULL) {
+    /* The target ends at a NUL byte, if there is one, but the version keeps its place behind all of it. */
+    if ((uintptr_t)version != (uintptr_t)slot->uri_read + slot->uri_size + 1) {
         refuse(slot, ERR_BAD_REQUEST);
     }
     if (length > slot->server->options.body_bytes_max) {

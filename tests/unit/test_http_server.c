@@ -491,6 +491,10 @@ static void refuses_malformed_requests(void **state)
         BAD("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
         BAD("GET /v1/ask/a/b/c\0d HTTP/1.1\r\nHost: h\r\n\r\n"),
         BAD("GET /a\0?b HTTP/1.1\r\nHost: h\r\n\r\n"),
+        BAD("GET /a\0 HTTP/1.1\r\nHost: h\r\n\r\n"),
+        BAD("GET /a?b\0 HTTP/1.1\r\nHost: h\r\n\r\n"),
+        BAD("GET /a\r\nHost: h\r\n\r\n"),
+        BAD("GET  HTTP/1.1\r\nHost: h\r\n\r\n"),
     };
     struct bench bench;
     open_bench(&bench, NULL);
