@@ -137,7 +137,6 @@ static void raise_ceiling(struct engine *engine)
         return;
     }
     engine->open->ceiling = engine->number_ceiling + block + engine->number_wanted;
-    engine->number_wanted = 0;
 }
 
 /* ---- sealing ------------------------------------------------------------------------------------------- */
@@ -187,6 +186,7 @@ static void seal(struct engine *engine)
     put_dirty(engine);
     put_epoch_row(engine);
     metric_add(engine, METRIC_EPOCH_OPS, engine->open->epoch->op_count);
+    engine->number_wanted = 0; /* this epoch raises the ceiling for all who waited */
     engine->sealed = engine->open;
     engine->open = change_set_create(engine->sealed->number + 1);
     engine_effect(engine, EFFECT_COMMIT)->epoch = engine->sealed->epoch;

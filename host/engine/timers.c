@@ -214,7 +214,8 @@ uint64_t timers_wake_ms(const struct engine *engine)
 {
     const struct heap_node *node = heap_peek(&engine->timers);
 
-    if (node == NULL || engine->timers_read != NULL || engine->number_wanted > 0 || epochs_is_full(engine)) {
+    if (node == NULL || engine->timers_read != NULL || engine->number_next > engine->number_ceiling ||
+        epochs_is_full(engine)) {
         return UINT64_MAX; /* an answer or a commit will come first */
     }
     return node->due;
