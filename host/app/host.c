@@ -155,18 +155,24 @@ static enum err_code open_threads(struct host *host, struct err *err) LOOP_THREA
     return dispatcher_create(&dispatcher, &host->dispatcher, err);
 }
 
-static enum err_code listen_on(struct host *host, uint16_t port, uint32_t connections, http_handler *handler,
-                               void *context, struct http_server **out, struct err *err) LOOP_THREAD
+static enum err_code open_servers(struct host *host, struct err *err) LOOP_THREAD
 {
-    const struct http_server_options options = {.address = host->options->listen,
-                                                .port = port,
-                                                .body_bytes_max = LIMIT_INGRESS_BODY_BYTES_MAX,
-                                                .connections_max = connections,
-                                                .idle_timeout_s = IDLE_TIMEOUT_S,
-                                                .handler = handler,
-                                                .context = context};
+    struct http_server_options options = {.address = host->options->listen,
+                                          .port = host->options->ingress_port,
+                                          .body_bytes_max = LIMIT_INGRESS_BODY_BYTES_MAX,
+                                          .connections_max = LIMIT_CONNECTIONS_MAX,
+                                          .idle_timeout_s = IDLE_TIMEOUT_S,
+                                          .handler = ingress_handle,
+                                          .context = host->ingress};
 
-    return http_server_open(host->loop, &options, out, err);
+    if (http_server_open(host->loop, &options, &host->ingress_server, err) != ERR_NONE) {
+        return err->code;
+    }
+    options.port = host->options->admin_port;
+    options.connections_max = ADMIN_CONNECTIONS_MAX;
+    options.handler = admin_handle;
+    options.context = host->admin;
+    return http_server_open(host->loop, &options, &host->admin_server, err);
 }
 
 static enum err_code open_doors(struct host *host, struct err *err) LOOP_THREAD
@@ -190,10 +196,7 @@ static enum err_code open_doors(struct host *host, struct err *err) LOOP_THREAD
     runner_on_answer(host->runner, ingress_answer, host->ingress);
     const struct admin_options admin = {.engine = host->engine, .metrics = host->metrics, .log = host->log};
     host->admin = admin_create(&admin);
-    if (listen_on(host, host->options->ingress_port, LIMIT_CONNECTIONS_MAX, ingress_handle, host->ingress,
-                  &host->ingress_server, err) != ERR_NONE ||
-        listen_on(host, host->options->admin_port, ADMIN_CONNECTIONS_MAX, admin_handle, host->admin,
-                  &host->admin_server, err) != ERR_NONE) {
+    if (open_servers(host, err) != ERR_NONE) {
         return err->code;
     }
     ingress_serve(host->ingress, host->ingress_server);

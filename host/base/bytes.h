@@ -26,6 +26,7 @@ static inline struct slice slice_of(const char *text)
 {
     return (struct slice){(const uint8_t *)text, strlen(text)};
 }
+/* True if both hold the same bytes. */
 bool slice_equal(struct slice a, struct slice b);
 /* memcmp order, shorter first on a tie: the order of LMDB keys. */
 int slice_compare(struct slice a, struct slice b);
@@ -39,6 +40,7 @@ struct buf {
     bool overflow; /* sticky: something did not fit, the content is not to be used */
 };
 
+/* An empty buffer; memory comes with the first append. */
 void buf_init(struct buf *buf, size_t bytes_max);
 void buf_done(struct buf *buf);  /* frees; accepts a zeroed buffer */
 void buf_clear(struct buf *buf); /* keeps the memory, forgets content and mark */

@@ -68,6 +68,7 @@ const char *err_meaning(enum err_code code);
 
 /* Fills *err and returns its code. Never NULL, never ERR_NONE. */
 #define err_set(err, code, ...) err_set_at((err), (code), __FILE__, __VA_ARGS__)
+/* What err_set calls; `where` has static storage. */
 enum err_code err_set_at(struct err *err, enum err_code code, const char *where, const char *format, ...)
     PRINTF_LIKE(4, 5);
 /* Puts what was being done before the text: "<doing>: <text>". Returns the code unchanged. */

@@ -29,6 +29,7 @@ struct runner_options {
     struct log *log;
 };
 
+/* A runner over parts that outlive it. Ends the process if memory is out. */
 struct runner *runner_create(const struct runner_options *options);
 void runner_destroy(struct runner *runner); /* accepts NULL */
 /* Who answers clients; once, before the first turn. */

@@ -147,7 +147,7 @@ static void park_item(struct engine *engine, struct instance *sender, const stru
     parked_put(engine, sender, &envelope, reason, text, 0);
 }
 
-static void send(struct engine *engine, struct instance *sender, const struct outgoing *outgoing)
+static void send_out(struct engine *engine, struct instance *sender, const struct outgoing *outgoing)
 {
     if (address_is_reply(&outgoing->target)) {
         invocations_reply(engine, outgoing->target.id, outgoing->value);
@@ -235,7 +235,7 @@ static void apply(struct engine *engine, struct instance *instance, const struct
     const uint32_t count = covered(result, instance->held_messages);
 
     for (uint32_t i = 0; i < result->outgoing_count; i++) {
-        send(engine, instance, &result->outgoing[i]);
+        send_out(engine, instance, &result->outgoing[i]);
     }
     for (uint32_t i = 0; i < result->delayed_count; i++) {
         delay(engine, instance, &result->delayed[i]);

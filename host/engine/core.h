@@ -498,6 +498,7 @@ void parked_put(struct engine *engine, struct instance *owner, const struct enve
 bool parked_is_full(const struct engine *engine);
 
 /* outbox.c */
+void outbox_intern(struct engine *engine); /* gives new egresses of the module file their numbers */
 void outbox_put(struct engine *engine, const struct instance *sender, uint32_t egress, struct slice value);
 
 /* timers.c */

@@ -41,6 +41,7 @@ struct engine_options {
 /* Sensible values for everything but registry, metrics, random and wall_ms. */
 void engine_options_default(struct engine_options *options);
 
+/* An engine that knows nothing yet: its first input is INPUT_START. Ends the process if memory is out. */
 struct engine *engine_create(const struct engine_options *options);
 void engine_destroy(struct engine *engine); /* accepts NULL; at any time: that is what a crash is */
 

@@ -210,6 +210,7 @@ static void begin_epochs(struct engine *engine)
         key_meta(&key, "store");
         epochs_put(engine, STORE_META, &key, &engine->scratch);
     }
+    outbox_intern(engine);
     for (size_t i = 0; i < 16; i++) {
         engine->store_id_hex[2 * i] = digits[engine->store.store_id[i] >> 4];
         engine->store_id_hex[2 * i + 1] = digits[engine->store.store_id[i] & 0x0F];

@@ -17,6 +17,7 @@ struct address {
     struct slice id;    /* any UTF-8 text without NUL, at least one byte */
 };
 
+/* True if all three parts are the same. */
 bool address_equal(const struct address *a, const struct address *b);
 /* True if nothing of it is set: no caller. */
 bool address_is_empty(const struct address *address);
@@ -34,6 +35,9 @@ enum { INVOCATION_BYTES = 16, INVOCATION_HEX_BYTES = 32 };
 struct invocation_id {
     uint8_t bytes[INVOCATION_BYTES];
 };
+/* True for proa/reply/<anything>. */
 bool address_is_reply(const struct address *address);
+/* Prints the id as lower-case hex with a NUL behind it. */
 void invocation_print(const struct invocation_id *id, char out_hex[INVOCATION_HEX_BYTES + 1]);
+/* Reads what invocation_print wrote; false for anything else. */
 bool invocation_parse(struct slice hex, struct invocation_id *out_id);

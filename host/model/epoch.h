@@ -58,6 +58,7 @@ struct epoch {
     struct arena *arena; /* keys and values */
 };
 
+/* An empty epoch whose keys and values may take `bytes_max` bytes. Ends the process if memory is out. */
 struct epoch *epoch_create(uint64_t number, size_t bytes_max);
 void epoch_destroy(struct epoch *epoch); /* accepts NULL */
 /* Adds one change; key and value are copied. Ends the process if memory is out: the engine bounds epochs. */
