@@ -8,6 +8,7 @@ import logging
 import random
 from dataclasses import dataclass, field
 
+import pytest
 from support import ASKER, make_call, request
 
 import proa
@@ -56,6 +57,7 @@ def mutate(body: bytes, dice: random.Random) -> bytes:
     return bytes(data)
 
 
+@pytest.mark.filterwarnings("ignore:Unexpected end-group tag:RuntimeWarning")  # from Debian's protobuf
 def test_broken_calls_are_answered() -> None:
     states = {"total": 3, "item": Item("a", ["b"], 5)}
     body = make_call("a/f/1", Item("x", ["y"], 1), 5, "text", 2.5, True, None, states=states, caller=ASKER)
