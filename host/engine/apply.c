@@ -63,11 +63,25 @@ struct additions {
     uint64_t numbers;
 };
 
+/* True if the token waits already, or may be that of an earlier item of the same result. */
+static bool may_be_duplicate(struct engine *engine, const struct instance *instance, const struct delayed *delayed,
+                             bool *has_token)
+{
+    if (delayed->token.size == 0) {
+        return false;
+    }
+    const struct token *token = tokens_find(engine, instance->type, instance->id, delayed->token);
+    const bool is_duplicate = *has_token || (token != NULL && token->timer != 0);
+    *has_token = true;
+    return is_duplicate;
+}
+
 static struct additions count_additions(struct engine *engine, const struct instance *instance,
                                         const struct result *result)
 {
     struct additions additions = {.numbers =
                                       (uint64_t)result->outgoing_count + result->delayed_count + result->emitted_count};
+    bool has_token = false;
 
     for (uint32_t i = 0; i < result->outgoing_count; i++) {
         const bool known = is_target_known(engine, &result->outgoing[i].target);
@@ -76,12 +90,12 @@ static struct additions count_additions(struct engine *engine, const struct inst
     }
     for (uint32_t i = 0; i < result->delayed_count; i++) {
         const struct delayed *delayed = &result->delayed[i];
-        if (!delayed->is_cancel) {
-            const struct token *token =
-                delayed->token.size == 0 ? NULL : tokens_find(engine, instance->type, instance->id, delayed->token);
-            additions.timers++;
-            additions.parked += !is_target_known(engine, &delayed->target) || (token != NULL && token->timer != 0);
+        if (delayed->is_cancel) {
+            continue;
         }
+        additions.timers++;
+        additions.parked +=
+            !is_target_known(engine, &delayed->target) || may_be_duplicate(engine, instance, delayed, &has_token);
     }
     for (uint32_t i = 0; i < result->emitted_count; i++) {
         const struct emitted *emitted = &result->emitted[i];
