@@ -315,21 +315,22 @@ static enum err_code get_parameters(const struct route *route, struct slice quer
                            route->parameter);
         }
         if (has_come) {
-            return err_set(err, ERR_BAD_REQUEST, "%s is given twice; give it once", route->parameter);
+            return err_set(err, ERR_BAD_REQUEST, "the parameter %s is given twice; give it once", route->parameter);
         }
         if (!config_parse_duration(value, into)) {
-            return err_set(err, ERR_BAD_REQUEST,
-                           "%s must be an integer and one of ms, s, m, h, d, such as %s=10s, not \"%.*s\"",
-                           route->parameter, route->parameter, (int)(value.size < 100 ? value.size : 100),
-                           value.size == 0 ? "" : (const char *)value.data);
+            return err_set(
+                err, ERR_BAD_REQUEST,
+                "the parameter %s must be an integer and one of ms, s, m, h, d, such as %s=10s, not \"%.*s\"",
+                route->parameter, route->parameter, (int)(value.size < 100 ? value.size : 100),
+                value.size == 0 ? "" : (const char *)value.data);
         }
         has_come = true;
     }
     if (out->timeout_ms == 0 || out->timeout_ms > TIMEOUT_MAX_MS) {
-        return err_set(err, ERR_BAD_REQUEST, "timeout must be from 1ms to 10m");
+        return err_set(err, ERR_BAD_REQUEST, "the parameter timeout must be from 1ms to 10m");
     }
     if (out->delay_ms > DELAY_MAX_MS) {
-        return err_set(err, ERR_BAD_REQUEST, "delay must be at most 3650d");
+        return err_set(err, ERR_BAD_REQUEST, "the parameter delay must be at most 3650d");
     }
     return ERR_NONE;
 }

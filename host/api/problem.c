@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "problem.h"
 
-#include <ctype.h>
 #include <stdio.h>
 
 #include "check.h"
@@ -28,14 +27,20 @@ static void put_member(struct buf *out, const char *name, struct slice text)
     json_put_string(out, shortened(text));
 }
 
-/* Sentences in the code begin small, as they may follow others; to a client they begin the text. */
+/* Sentences in the code begin small, as they may follow others; to a client they begin the text. A first word that is
+ * more than letters is a name and stays as it is. */
 static void put_sentence(struct buf *out, const char *name, struct slice text)
 {
+    size_t letters = 0;
+
+    while (letters < text.size && text.data[letters] >= 'a' && text.data[letters] <= 'z') {
+        letters++;
+    }
     buf_appendf(out, ",\"%s\":", name);
     const size_t begin = out->size + 1; /* behind the quote */
     json_put_string(out, shortened(text));
-    if (!out->overflow && islower(out->data[begin]) != 0) {
-        out->data[begin] = (uint8_t)toupper(out->data[begin]);
+    if (!out->overflow && letters > 0 && letters < text.size && text.data[letters] == ' ') {
+        out->data[begin] = (uint8_t)(out->data[begin] - 'a' + 'A');
     }
 }
 
