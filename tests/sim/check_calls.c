@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * check_calls.c: laws 1 and 2, and what a call must show: one call at a time, in order, on the right state.
+ *
+ * A call shows the instance's log: it must be what was applied before, and may go on with the result that was
+ * given last and nothing else. That is how the simulation learns that a result was applied or refused.
+ */
+#include "check.h"
+#include "limit.h"
+#include "sim.h"
+
+/* ---- results are given, and applied or not ------------------------------------------------------------ */
+
+static void count_failure(struct sim *sim, const struct call *call, const struct input_result *result)
+{
+    const bool is_message =
+        result->outcome == CALL_BAD_ANSWER ||
+        (result->outcome == CALL_HTTP_STATUS && (result->http_status == 500 || result->http_status == 400));
+
+    if (result->outcome == CALL_ANSWERED && result->take_result->has_failure) {
+        const struct failure *failure = &result->take_result->failure;
+        struct message *message = ledger_at(sim, call->tags[failure->index]);
+        message->failures += !slice_equal(failure->code, SLICE("unknown_function"));
+        message->was_rejected = message->was_rejected || !failure->is_retryable;
+    } else if (is_message && call->count == 1) {
+        ledger_at(sim, call->tags[0])->failures++;
+    }
+}
+
+void check_given(struct sim *sim, const struct call *call, uint32_t id, const struct input_result *result)
+{
+    count_failure(sim, call, result);
+    sim_trace(sim, "result of call %llu: outcome %u, way %d, status %d", (unsigned long long)call->number, id,
+              (int)result->outcome, result->http_status);
+    if (result->outcome != CALL_ANSWERED) {
+        return;
+    }
+    struct outcome *outcome = &sim->outcomes[id];
+    outcome->is_given = true;
+    outcome->given_ms = sim->now_ms;
+    sim->input_order++;
+    for (uint32_t i = 0; i < outcome->item_count; i++) {
+        if (!outcome->items[i].is_cancel) {
+            struct message *message = ledger_at(sim, outcome->items[i].tag);
+            message->order = sim->input_order << 16 | i;
+            message->given_ms = sim->now_ms;
+            message->life = sim->life;
+        }
+    }
+    if (outcome->handled_count > 0 && !outcome->is_poisoned) {
+        sim->instances[call->instance].pending = id;
+    }
+}
+
+static bool is_plain(const struct message *message)
+{
+    return message->kind != MESSAGE_TIMER && message->delay_ms == 0;
+}
+
+/* Law 2: the numbers grow, and messages of one sender come in the order they were sent in. */
+static void check_order(struct sim *sim, const struct instance *instance, uint32_t tag, uint64_t number)
+{
+    const struct message *message = &sim->messages[tag];
+
+    if (instance->live_count > 0 && number <= instance->log[instance->live_count - 1].number) {
+        sim_fail(sim, LAW_2, "message %u is handled after one that arrived later", tag);
+    }
+    for (uint32_t i = instance->live_count; is_plain(message) && i-- > 0;) {
+        const struct message *other = &sim->messages[instance->log[i].tag];
+        if (is_plain(other) && other->source == message->source) {
+            if (other->order >= message->order) {
+                sim_fail(sim, LAW_2, "message %u is handled after %u of the same sender", tag, instance->log[i].tag);
+            }
+            break;
+        }
+    }
+}
+
+/* An outcome that shows though it was not the one to be applied. */
+static void blame_outcome(struct sim *sim, uint32_t id, uint32_t tag)
+{
+    if (id == 0 || id > sim->outcome_count) {
+        sim_fail(sim, LAW_3, "a log holds an outcome that nobody made");
+    } else if (sim->outcomes[id].is_fenced) {
+        sim_fail(sim, LAW_1, "outcome %u was applied though its call had ended", id);
+    } else if (sim->outcomes[id].is_poisoned) {
+        sim_fail(sim, LAW_3, "outcome %u was applied though it breaks the rules of state", id);
+    } else if (sim->messages[tag].live > 0) {
+        sim_fail(sim, LAW_6, "message %u is applied again by outcome %u", tag, id);
+    } else {
+        sim_fail(sim, LAW_5, "outcome %u shows out of its turn", id);
+    }
+}
+
+static bool confirm_pending(struct sim *sim, uint32_t index)
+{
+    struct instance *instance = &sim->instances[index];
+    const uint32_t id = instance->pending;
+    const struct outcome *outcome = &sim->outcomes[id];
+
+    for (uint32_t i = 0; i < outcome->handled_count; i++) {
+        if (sim->messages[outcome->tags[i]].live > 0) {
+            sim_fail(sim, LAW_6, "message %u is applied again by outcome %u", outcome->tags[i], id);
+        }
+        if (i == 0) {
+            check_order(sim, instance, outcome->tags[i], outcome->numbers[i]);
+        }
+    }
+    ledger_append(sim, index, id);
+    return sim->law == LAW_NONE;
+}
+
+bool check_log(struct sim *sim, uint32_t index, struct slice entries, uint32_t must_have)
+{
+    struct instance *instance = &sim->instances[index];
+    const uint32_t count = (uint32_t)(entries.size / 8);
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct entry entry = ledger_log_entry(entries, i);
+        if (i >= instance->live_count) {
+            if (entry.outcome != instance->pending || entry.outcome == 0) {
+                blame_outcome(sim, entry.outcome, entry.tag > sim->message_count ? 0 : entry.tag);
+                return false;
+            }
+            if (!confirm_pending(sim, index)) {
+                return false;
+            }
+        }
+        if (instance->log[i].tag != entry.tag || instance->log[i].outcome != entry.outcome) {
+            sim_fail(sim, LAW_5, "entry %u of instance %u's log is message %u of outcome %u, and was %u of %u", i,
+                     index, entry.tag, entry.outcome, instance->log[i].tag, instance->log[i].outcome);
+            return false;
+        }
+    }
+    if (count < must_have) {
+        sim_fail(sim, LAW_5, "instance %u's log has %u entries of %u", index, count, must_have);
+    }
+    return count >= must_have;
+}
+
+/* ---- state in a call ---------------------------------------------------------------------------------- */
+
+bool check_may_expire(uint32_t state, const struct value *value, uint64_t now_ms)
+{
+    int64_t expire_ms = 0;
+
+    return state_expiry(state, &expire_ms) != EXPIRY_NONE && now_ms >= value->written_ms_min + (uint64_t)expire_ms;
+}
+
+static void check_state(struct sim *sim, uint32_t index, uint32_t state, struct slice shown)
+{
+    struct value *value = &sim->instances[index].live[state];
+    struct buf buf;
+
+    if (!value->is_set || shown.size == 0) {
+        if (shown.size > 0) {
+            sim_fail(sim, LAW_5, "state %s of instance %u is shown, and is not set", state_name(state), index);
+        }
+        if (value->is_set && !check_may_expire(state, value, sim->now_ms + sim->skew_ms)) {
+            sim_fail(sim, LAW_5, "state %s of instance %u is set by outcome %u, and is not shown", state_name(state),
+                     index, value->outcome);
+        }
+        value->is_set = false;
+        return;
+    }
+    buf_init(&buf, 1 << 20);
+    ledger_put_state(&buf, value->outcome, state, value->padding);
+    if (!slice_equal(buf_slice(&buf), shown)) {
+        sim_fail(sim, LAW_5, "state %s of instance %u is not what outcome %u wrote", state_name(state), index,
+                 value->outcome);
+    }
+    buf_done(&buf);
+}
+
+static void check_states(struct sim *sim, struct call *call, const struct effect_call *effect)
+{
+    struct instance *instance = &sim->instances[call->instance];
+    struct slice shown[STATES_MAX] = {0};
+    struct slice entries = SLICE_EMPTY;
+
+    for (uint32_t i = 0; i < effect->state_count; i++) {
+        for (uint32_t state = 0; state < STATES_MAX; state++) {
+            if (slice_equal(effect->states[i].name, slice_of(state_name(state)))) {
+                if ((call->shown & 1u << state) != 0) {
+                    sim_fail(sim, LAW_3, "state %s is shown twice", state_name(state));
+                }
+                call->shown |= 1u << state;
+                shown[state] = effect->states[i].value;
+            }
+        }
+    }
+    if (!ledger_get_log(shown[0], &entries)) {
+        sim_fail(sim, LAW_5, "the log of instance %u is not what was written", call->instance);
+        return;
+    }
+    if (!check_log(sim, call->instance, entries, instance->live_count)) {
+        return;
+    }
+    if (instance->pending != 0) {
+        sim_trace(sim, "  outcome %u was not applied", instance->pending);
+        sim->outcomes[instance->pending].is_refused = true;
+        instance->pending = 0;
+    }
+    call->log_count = instance->live_count;
+    for (uint32_t state = 1; state < STATES_MAX; state++) {
+        check_state(sim, call->instance, state, shown[state]);
+    }
+}
+
+/* ---- messages in a call ------------------------------------------------------------------------------- */
+
+static void check_caller(struct sim *sim, uint32_t tag, const struct address *caller)
+{
+    const struct message *message = &sim->messages[tag];
+    char hex[INVOCATION_HEX_BYTES + 1];
+    struct address wanted = {0};
+
+    if (message->kind == MESSAGE_ASK) {
+        ledger_reply_address(sim, tag, &wanted, hex);
+    } else if (message->source != NONE) {
+        wanted = ledger_address(sim, message->source);
+    }
+    if (!address_equal(&wanted, caller)) {
+        sim_fail(sim, LAW_3, "message %u names another caller", tag);
+    }
+}
+
+/* Where it came from must be known to the engine: told in this life, or on disk. */
+static void check_origin(struct sim *sim, uint32_t tag)
+{
+    const struct message *message = &sim->messages[tag];
+
+    if (message->is_refused) {
+        sim_fail(sim, LAW_6, "message %u is called though it was refused", tag);
+    }
+    if (message->is_cancelled) {
+        sim_fail(sim, LAW_7, "message %u is called though it was cancelled", tag);
+    }
+    if (message->live > 0 || message->places[PLACE_PARKED] > 0 || message->is_gone) {
+        sim_fail(sim, LAW_6, "message %u is called again: it is handled, parked or gone", tag);
+    }
+    if (message->maker == 0) {
+        if (message->life != sim->life && !check_is_on_disk(message)) {
+            sim_fail(sim, LAW_5, "message %u comes from a life that left nothing of it", tag);
+        }
+        return;
+    }
+    const struct outcome *maker = &sim->outcomes[message->maker];
+    if (maker->is_fenced) {
+        sim_fail(sim, LAW_1, "message %u is of outcome %u, whose call had ended", tag, message->maker);
+    }
+    if (!maker->is_given || maker->is_poisoned || maker->is_refused) {
+        sim_fail(sim, LAW_3, "message %u is of outcome %u, which was not applied", tag, message->maker);
+    }
+    if (message->life != sim->life && !maker->is_on_disk) {
+        sim_fail(sim, LAW_5, "message %u is of outcome %u, which a crash took back", tag, message->maker);
+    }
+}
+
+static void check_message(struct sim *sim, struct call *call, const struct call_message *shown, uint32_t place)
+{
+    uint32_t tag = 0;
+
+    if (!ledger_get_message(sim, shown->value, &tag)) {
+        sim_fail(sim, LAW_3, "a call carries a value that nobody sent");
+        return;
+    }
+    struct message *message = &sim->messages[tag];
+    call->tags[place] = tag;
+    call->numbers[place] = shown->number;
+    message->number = shown->number;
+    if (message->target != call->instance) {
+        sim_fail(sim, LAW_3, "message %u is called at instance %u", tag, call->instance);
+    }
+    check_caller(sim, tag, &shown->caller);
+    check_origin(sim, tag);
+    if (place == 0) {
+        check_order(sim, &sim->instances[call->instance], tag, shown->number);
+    } else if (shown->number <= call->numbers[place - 1]) {
+        sim_fail(sim, LAW_2, "message %u comes before one that arrived earlier", call->tags[place - 1]);
+    }
+    if (!ledger_number(sim, shown->number, tag)) {
+        sim_fail(sim, LAW_6, "number %llu of message %u was another's", (unsigned long long)shown->number, tag);
+    }
+    if (shown->number > sim->disk.ceiling) {
+        sim_fail(sim, LAW_5, "number %llu is above the ceiling %llu on disk", (unsigned long long)shown->number,
+                 (unsigned long long)sim->disk.ceiling);
+    }
+    if (sim->now_ms < message->given_ms + message->delay_ms) {
+        sim_fail(sim, LAW_7, "message %u is called %llu ms early", tag,
+                 (unsigned long long)(message->given_ms + message->delay_ms - sim->now_ms));
+    }
+}
+
+/* run_ahead: false: what the call shows is on disk. */
+static void check_no_run_ahead(struct sim *sim, const struct call *call)
+{
+    const struct instance *instance = &sim->instances[call->instance];
+
+    if (instance->live_count != instance->disk_count) {
+        sim_fail(sim, LAW_4, "instance %u is called ahead of the disk", call->instance);
+    }
+    for (uint32_t i = 0; i < call->count; i++) {
+        if (sim->messages[call->tags[i]].places[PLACE_MAIL] == 0) {
+            sim_fail(sim, LAW_4, "message %u is called before it is on disk", call->tags[i]);
+        }
+    }
+}
+
+static void check_batch(struct sim *sim, const struct effect_call *effect, const struct endpoint_config *endpoint)
+{
+    size_t bytes = 0;
+
+    for (uint32_t i = 1; i < effect->message_count; i++) {
+        bytes += effect->messages[i].value.size;
+    }
+    if (effect->message_count == 0 || effect->message_count > endpoint->batch_messages_max ||
+        bytes > endpoint->batch_bytes_max) {
+        sim_fail(sim, LAW_8, "a batch of %u messages and %zu bytes behind the first; at most %u and %u",
+                 effect->message_count, bytes, endpoint->batch_messages_max, endpoint->batch_bytes_max);
+    }
+}
+
+void check_call(struct sim *sim, struct call *call, const struct effect_call *effect)
+{
+    if (call->instance == NONE) {
+        sim_fail(sim, LAW_3, "a call to an instance that nobody named");
+        return;
+    }
+    struct instance *instance = &sim->instances[call->instance];
+    const struct endpoint_config *endpoint = ledger_endpoint(sim, call->instance);
+    sim_trace(sim, "call %llu to instance %u, %u messages", (unsigned long long)call->number, call->instance,
+              call->count);
+    if (effect->endpoint != sim->types[instance->type].endpoint) {
+        sim_fail(sim, LAW_3, "a call goes to the wrong endpoint");
+        return;
+    }
+    if (instance->call != 0) {
+        sim_fail(sim, LAW_1, "instance %u is called while call %llu is in flight", call->instance,
+                 (unsigned long long)instance->call);
+    }
+    if (!ledger_number(sim, call->number | (uint64_t)sim->life << 40, (uint32_t)sim->seen.calls | 1u << 31)) {
+        sim_fail(sim, LAW_1, "call number %llu is used twice", (unsigned long long)call->number);
+    }
+    check_states(sim, call, effect);
+    for (uint32_t i = 0; i < call->count && sim->law == LAW_NONE; i++) {
+        check_message(sim, call, &effect->messages[i], i);
+    }
+    if (sim->law == LAW_NONE && !endpoint->run_ahead) {
+        check_no_run_ahead(sim, call);
+    }
+    check_batch(sim, effect, endpoint);
+}
