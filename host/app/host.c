@@ -233,6 +233,7 @@ static void log_listening(struct host *host, const char *event)
 static void begin_stop(struct host *host) LOOP_THREAD
 {
     log_event(host->log, LOG_INFO, "host.stopping", LOG_NUMBER("waiting", http_server_waiting(host->ingress_server)));
+    admin_stop(host->admin);
     runner_stop(host->runner);
     http_server_quiesce(host->ingress_server);
 }
@@ -270,6 +271,9 @@ static int run(struct host *host) LOOP_THREAD
 static void close_all(struct host *host) LOOP_THREAD
 {
     dispatcher_destroy(host->dispatcher);
+    if (host->ingress_server != NULL) {
+        ingress_stop(host->ingress); /* whoever still comes is told so */
+    }
     helper_destroy(host->helper); /* its last jobs may still read requests */
     http_server_close(host->ingress_server);
     http_server_close(host->admin_server);
