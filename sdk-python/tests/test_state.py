@@ -78,6 +78,7 @@ def test_clearing() -> None:
 
     assert mutations(clear, c=5) == {"c": None}
     assert mutations(lambda ctx: delattr(ctx.state, "count")) == {}, "it was unset already"
+    assert mutations(lambda ctx: setattr(ctx.state, "name", None), name="x") == {"name": None}, "None is unset"
     assert mutations(lambda ctx: delattr(ctx.state, "count"), lambda ctx: setattr(ctx.state, "count", 1), c=5) == {
         "c": b"\x09\x01" + bytes(7)
     }
@@ -134,7 +135,7 @@ def test_messages_of_a_batch_see_each_other() -> None:
 
 def test_wrong_values() -> None:
     assert "state value 'count': expected an int, got str" in failure(lambda ctx: setattr(ctx.state, "count", "x"))
-    assert "cannot be set to None; write `del ctx.state.count`" in failure(
+    assert "has a default and cannot be None; write `del ctx.state.count`" in failure(
         lambda ctx: setattr(ctx.state, "count", None)
     )
     assert "AttributeError" in failure(lambda ctx: setattr(ctx.state, "cuont", 5))

@@ -8,7 +8,6 @@ uvicorn counter:app --port 8000
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -70,14 +69,14 @@ class _Declare(Protocol):
 class App:
     """A set of functions, served as an ASGI application."""
 
-    def __init__(self, *, threads: int | None = None, request_bytes_max: int = REQUEST_BYTES_MAX) -> None:
+    def __init__(self, *, threads: int = 32, request_bytes_max: int = REQUEST_BYTES_MAX) -> None:
         """Make an app without functions.
 
         `threads` bounds how many functions that are not `async` run at once; `request_bytes_max` bounds the body of
         a call, beyond which it is answered 413.
         """
         self._functions: dict[tuple[str, str], Function[Any, Any, Any]] = {}
-        self._threads = threads if threads is not None else min(32, (os.cpu_count() or 1) + 4)
+        self._threads = threads
         self._pool: ThreadPoolExecutor | None = None
         self._request_bytes_max = request_bytes_max
 

@@ -103,11 +103,15 @@ class Value(Generic[T]):
             return instance._load(self)
 
     def __set__(self, instance: State, value: T) -> None:
-        if value is None:
+        if value is not None:
+            instance._set(self, value)
+        elif self.default is None:
+            instance._clear(self)
+        else:
             raise UsageError(
-                f"state value {self.name!r} cannot be set to None; write `del ctx.state.{self.name}` to clear it"
+                f"state value {self.name!r} has a default and cannot be None; "
+                f"write `del ctx.state.{self.name}` to clear it"
             )
-        instance._set(self, value)
 
     def __delete__(self, instance: State) -> None:
         instance._clear(self)
