@@ -30,6 +30,7 @@ enum {
     IDLE_TIMEOUT_S = 120,
     HELPER_JOBS_MAX = 1024,
     FILES_MAX = 65536,
+    CLOSE_TIMEOUT_S = 4, /* two of them are for answers on their way */
 };
 
 struct host {
@@ -299,6 +300,22 @@ static bool is_json(const struct serve_options *options)
            (options->log_format == OPTIONS_LOG_AUTO && isatty(STDERR_FILENO) == 0);
 }
 
+static volatile sig_atomic_t exit_status;
+
+static void on_close_timeout(int signal_number)
+{
+    (void)signal_number;
+    _exit((int)exit_status);
+}
+
+/* By now everybody was answered and everything is on disk; a name look-up of the system may still hang for long. */
+static void limit_close(int status)
+{
+    exit_status = status;
+    (void)signal(SIGALRM, on_close_timeout); /* cannot fail for this signal */
+    (void)alarm(CLOSE_TIMEOUT_S);
+}
+
 int host_serve(const struct serve_options *options, struct registry *registry)
 {
     struct host host = {.options = options, .registry = registry, .signals = {.fd = -1}};
@@ -317,6 +334,8 @@ int host_serve(const struct serve_options *options, struct registry *registry)
         log_event(host.log, LOG_ERROR, "host.start_failed", LOG_STRING("code", err_code_name(err.code)),
                   LOG_STRING("text", err.text));
     }
+    limit_close(status);
     close_all(&host);
+    (void)alarm(0);
     return status;
 }
