@@ -184,7 +184,8 @@ def test_copy_of_a_stopped_folder_is_a_backup(host: Host, make_host: Make, zoo: 
 
 
 def test_no_address_to_listen_on(make_host: Make, zoo: PythonFunctions, host: Host) -> None:
-    second = make_host().configure({"zoo/*": zoo.url}, options=("--ingress-port", str(host.ingress_port)))
+    second = make_host().configure({"zoo/*": zoo.url})
+    second.wanted_ports = (str(host.ingress_port), "0")
     second.spawn()
     assert second.wait() != 0
     assert str(host.ingress_port) in second.log

@@ -108,7 +108,7 @@ def test_other_methods(host: Host, method: str) -> None:
 def test_bad_parameters(host: Host, verb: str, query: str) -> None:
     answer = host._post(verb, "zoo/counter/a", 1, query)
     assert (answer.status, answer.code) == (400, "bad_request")
-    assert re.search(r"timeout|timeotu|delay", answer.json["detail"])
+    assert re.search(r"timeout|timeotu|delay", answer.json["detail"].lower())
 
 
 @pytest.mark.parametrize("query", ["timeout=30s", "timeout=500ms", "timeout=10m", ""])
@@ -124,7 +124,10 @@ def test_large_bodies(host: Host) -> None:
 
 def test_garbage_instead_of_http(host: Host) -> None:
     for data in (b"\x00" * 100, b"GET\r\n\r\n", b"POST /v1/ask/zoo/counter/a HTTP/1.1\r\n\r\n", b"\xff" * 70000):
-        reply = raw_request(host.ingress_port, data)
+        try:
+            reply = raw_request(host.ingress_port, data)
+        except OSError:  # the host hung up before it had read it all
+            continue
         assert not reply or reply.startswith(b"HTTP/1.")
     assert host.ask("zoo/counter/a", 1).status == 200
 

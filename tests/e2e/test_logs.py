@@ -57,6 +57,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_help() -> None:
     assert "serve" in run("--help").stdout
+    assert run().stdout == run("--help").stdout
     done = run("serve", "--help")
     assert done.returncode == 0
     for option in ("--module", "--data", "--ingress-port", "--admin-port", "--listen", "--function", "--egress"):
@@ -72,7 +73,6 @@ def test_version() -> None:
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        ([], "serve"),
         (["sail"], "sail"),
         (["serve"], "--data"),
         (["serve", "--data", "x", "--ingres-port", "1"], "--ingress-port"),

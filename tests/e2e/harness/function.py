@@ -193,9 +193,9 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 def reply_to(call: Call, typename: str, data: bytes) -> wire.FromFunction:
-    """A result that answers every ask of a call with one value."""
+    """A result that answers every ask of a call with one value; a plain send has nobody to answer."""
     result = wire.FromFunction()
-    for invocation in call.batch.invocations:
+    for invocation in (asked for asked in call.batch.invocations if asked.HasField("caller")):
         outgoing = result.invocation_result.outgoing_messages.add()
         outgoing.target.CopyFrom(invocation.caller)
         outgoing.argument.typename = typename

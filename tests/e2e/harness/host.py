@@ -38,6 +38,7 @@ class Host:
         self.log_path = folder / "host.log"
         self.arguments: list[str] = []
         self.process: subprocess.Popen[bytes] | None = None
+        self.wanted_ports = ("0", "0")
         self.ingress_port = 0
         self.admin_port = 0
         self._log_begin = 0
@@ -67,7 +68,8 @@ class Host:
     def spawn(self, environment: Mapping[str, str] | None = None, stderr: int | None = None) -> None:
         """Starts the process without waiting for anything."""
         assert self.process is None, "the host runs already"
-        command = [binary(), "serve", "--data", str(self.data), "--ingress-port", "0", "--admin-port", "0"]
+        ingress, admin = self.wanted_ports
+        command = [binary(), "serve", "--data", str(self.data), "--ingress-port", ingress, "--admin-port", admin]
         self._log_begin = self.log_path.stat().st_size if self.log_path.exists() else 0
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
