@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "check.h"
+#include "log.h"
 #include "path.h"
 #include "problem.h"
 
@@ -54,6 +55,7 @@ static void show_metrics(struct admin *admin, uint64_t id)
 {
     thread_assume(&thread_loop);
     engine_publish(admin->options.engine);
+    metrics_set(admin->options.metrics, METRIC_LOG_DROPPED, log_dropped(admin->options.log));
     buf_clear(&admin->page);
     metrics_print(admin->options.metrics, &admin->page);
     check(!admin->page.overflow); /* the table of metrics is fixed, so its page has a largest size */
