@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures asks per second, their latency and their CPU, beside what disk and libraries allow by themselves.
 
-One run tells little about a machine that others share: compare medians of interleaved runs, and read every figure
-beside the raw limits of the same run. `./run bench --smoke` is the short form.
+One run tells little about a machine that others share: medians of interleaved runs do, and every figure is to be
+read beside the raw limits of the same run. `./run bench --smoke` is the short form.
 """
 
 from __future__ import annotations
@@ -201,17 +201,27 @@ def measure_host(
     options: argparse.Namespace, work: Path, name: str, function: subprocess.Popen[bytes], function_port: int
 ) -> list[Load]:
     """The host with one function process, at every number of connections."""
-    runs = []
+    rounds: dict[int, list[Load]] = {connections: [] for connections in options.connections}
     with host(options.binary, work, name, f"http://127.0.0.1:{function_port}/") as (process, port):
         run_wrk(options, port, 64, options.warm_up)  # every id exists, every connection stands
-        for connections in options.connections:
+        for connections in options.connections * options.rounds:
             watched = {"host": process.pid, "function": function.pid}
             seconds = options.seconds if connections <= 256 else min(options.seconds, 3.0)
-            runs.append(load(options, name, port, connections, watched, seconds))
-            show_load(runs[-1])
+            rounds[connections].append(load(options, name, port, connections, watched, seconds))
         if process.poll() is not None:
             raise BenchError(f"the host ended with status {process.returncode}")
+    runs = [median(rounds[connections]) for connections in options.connections]
+    for run in runs:
+        show_load(run)
     return runs
+
+
+def median(runs: list[Load]) -> Load:
+    """The run in the middle by asks per second, with the worst of all in what must not happen at all."""
+    middle = sorted(runs, key=lambda run: run.per_s)[len(runs) // 2]
+    middle.errors = sum(run.errors for run in runs)
+    middle.max_ms = max(run.max_ms for run in runs)
+    return middle
 
 
 # ---- raw limits ----------------------------------------------------------------------------------------------------
@@ -330,6 +340,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="short runs: about a minute in all")
     parser.add_argument("--seconds", type=float, help="length of one run (10; with --smoke 4)")
+    parser.add_argument("--rounds", type=int, help="interleaved runs; their median is told (3; with --smoke 1)")
     parser.add_argument("--connections", default="1,64,256,1000", help="numbers of connections, with commas")
     parser.add_argument("--only", default="raw,c,python", help="what to measure, with commas: raw, c, python")
     parser.add_argument("--ids", type=int, default=10_000, help="instances that are asked")
@@ -340,6 +351,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--build-dir", type=Path, default=ROOT / "build/bench", help="meson's folder with our programs")
     options = parser.parse_args()
     options.seconds = options.seconds or (4.0 if options.smoke else 10.0)
+    options.rounds = options.rounds or (1 if options.smoke else 3)
     options.warm_up = 2.0 if options.smoke else 5.0
     options.connections = [int(number) for number in options.connections.split(",")]
     options.only = options.only.split(",")
