@@ -68,7 +68,7 @@ SYSTEM_HEADERS = set(
 UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX)\b")
 WORKPLACE = re.compile(
     r"(?<!user-)(?<!user_)(?<!user )\bagen"
-    r"ts?\b|/wor"
+    r"ts?\b|(?<![\w.])/wor"
     r"k/|/roo"
     r"t/|/hom"
     r"e/|\bco-authored-"
