@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
+#
+# counter.py: adds what it is sent to a total, and answers the total.
+
 import proa
 
 app = proa.App()

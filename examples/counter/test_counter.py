@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
+#
+# The counter, tested without a host and without ports.
+
 import asyncio
 
 from counter import app, counter

@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
+#
+# The orders, tested without a host and without ports, in virtual time.
+
 import asyncio
 from datetime import timedelta
 

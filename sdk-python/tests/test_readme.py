@@ -36,7 +36,7 @@ def test_every_command_is_run_somewhere() -> None:
 
 def test_the_counter_is_the_example() -> None:
     def without_head(path: Path) -> str:
-        return path.read_text(encoding="utf-8").partition("\n")[2]
+        return path.read_text(encoding="utf-8").partition("\n\n")[2]
 
     assert without_head(EXAMPLES / "counter" / "counter.py") == COUNTER
     assert without_head(EXAMPLES / "counter" / "test_counter.py") == TEST_COUNTER
