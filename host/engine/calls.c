@@ -223,6 +223,7 @@ static void call(struct engine *engine, struct instance *instance, uint32_t coun
     struct effect_call *effect = &engine_effect(engine, EFFECT_CALL)->call;
 
     call->number = ++engine->call_number;
+    call->bytes = instance->bytes;
     call->instance = instance;
     call->message_count = count;
     call->successes_before = endpoint->successes;
@@ -243,12 +244,17 @@ static void call(struct engine *engine, struct instance *instance, uint32_t coun
     effect->target = instance_address(instance);
     fill_states(engine, instance, effect);
     fill_messages(engine, instance, count, effect);
+    for (uint32_t i = 0; i < count; i++) {
+        call->bytes += effect->messages[i].value.size + CALL_BYTES_PER_MESSAGE;
+    }
+    engine->call_bytes += call->bytes;
 }
 
 static bool may_call(const struct engine *engine, const struct endpoint *endpoint)
 {
     if (endpoint->ready.count == 0 || engine->phase != ENGINE_READY || epochs_is_full(engine) ||
-        engine->calls_in_flight >= engine->options.calls_in_flight_max) {
+        engine->calls_in_flight >= engine->options.calls_in_flight_max ||
+        engine->call_bytes >= engine->options.call_bytes_max) {
         return false;
     }
     if (endpoint->is_down) {
@@ -389,6 +395,7 @@ void calls_result(struct engine *engine, struct input_result *input)
     instance->phase = PHASE_IDLE;
     instance->type->calls--;
     engine->calls_in_flight--;
+    engine->call_bytes -= call->bytes;
     endpoint->in_flight--;
     if (call->is_probe) {
         endpoint->is_probing = false;

@@ -178,6 +178,7 @@ struct call {
     uint64_t number;
     struct instance *instance;
     uint32_t message_count;
+    size_t bytes;              /* about what its request holds: state and messages */
     uint64_t successes_before; /* of the endpoint */
     bool is_probe;
 };
@@ -331,6 +332,7 @@ struct engine {
     uint64_t call_number;
     uint64_t read_number;
     uint32_t calls_in_flight;
+    size_t call_bytes; /* of the calls in flight */
     uint32_t ready_count;
     uint32_t asks_waiting;
 

@@ -29,6 +29,7 @@ void engine_options_default(struct engine_options *options)
         .timers_max = 10000000,
         .types_max = 4096,
         .calls_in_flight_max = LIMIT_CALLS_IN_FLIGHT_MAX,
+        .call_bytes_max = 256u << 20,
         .reads_in_flight_max = LIMIT_READS_IN_FLIGHT_MAX,
         .scan_rows_max = LIMIT_READ_ROWS_MAX,
     };

@@ -34,6 +34,7 @@ struct engine_options {
     uint32_t timers_max;
     uint32_t types_max;
     uint32_t calls_in_flight_max; /* over all endpoints */
+    size_t call_bytes_max;        /* of requests in flight, beyond the last one begun */
     uint32_t reads_in_flight_max;
     uint32_t scan_rows_max; /* rows of one read during recovery */
 };
