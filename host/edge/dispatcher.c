@@ -24,7 +24,9 @@ enum {
     REQUEST_BYTES_MAX = LIMIT_ARENA_BYTES_MAX, /* of one request; the engine's own limits are far below */
     ANSWERS_BYTES_MAX = LIMIT_ARENA_BYTES_MAX, /* of all answers being collected */
     REQUEST_KEPT_BYTES_MAX = 64 << 10,         /* a larger buffer is freed between two calls */
-    TEXT_URL_BYTES_MAX = 200,                  /* in a sentence for people */
+    READ_BYTES_SMALL = 1024, /* libcurl's smallest read buffer: malloc keeps this size at hand, 3 % of a call */
+    READ_BYTES_LARGE = 64 << 10,
+    TEXT_URL_BYTES_MAX = 200, /* in a sentence for people */
     TEXT_WHY_BYTES_MAX = LIMIT_ERR_TEXT_BYTES_MAX - TEXT_URL_BYTES_MAX - 2,
     HELPER_RETRY_MS = 5,      /* a helper that was full is asked again after this */
     TLS_NEW_PER_TURN_MAX = 8, /* each new TLS connection costs the loop 1-2 ms */
@@ -250,6 +252,7 @@ static void take_answer(struct call *call) LOOP_THREAD
     struct result *result = NULL;
     struct err err;
 
+    call->route->has_large_answers = call->answer.head_bytes + call->answer.body_bytes > READ_BYTES_SMALL;
     if (!answer_is_success(&call->answer)) {
         end_with_status(call);
     } else if (!call->answer.is_octet_stream) {
@@ -471,6 +474,7 @@ static void set_options(struct call *call, uint64_t now_us)
     SET(POSTFIELDS, call->request.size == 0 ? "" : (const char *)call->request.data);
     SET(POSTFIELDSIZE_LARGE, (curl_off_t)call->request.size);
     SET(CONNECT_TO, connect_to);
+    SET(BUFFERSIZE, call->route->has_large_answers ? (long)READ_BYTES_LARGE : (long)READ_BYTES_SMALL);
     SET(TIMEOUT_MS, (long)left_ms);
     SET(CONNECTTIMEOUT_MS, (long)(connect_ms == 0 || connect_ms > left_ms ? left_ms : connect_ms));
 #undef SET

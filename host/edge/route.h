@@ -22,6 +22,7 @@ struct route {
     char *shown;                /* the same without user and password, for texts */
     struct resolver_name *name; /* NULL: the host is an address */
     bool is_https;
+    bool has_large_answers; /* the newest answer was: the caller's to set and read */
     const struct endpoint_config *endpoint;
 
     /* owned by route.c */
