@@ -14,6 +14,7 @@ static bool is_durable(const struct sim *sim, const struct message *message)
 
 static void check_reply(struct sim *sim, uint32_t ask, struct slice value)
 {
+    struct key key;
     uint32_t tag = 0;
 
     if (!ledger_get_message(sim, value, &tag) || sim->messages[tag].maker == 0) {
@@ -31,7 +32,11 @@ static void check_reply(struct sim *sim, uint32_t ask, struct slice value)
     if (!maker->is_on_disk || reply->places[PLACE_TIMER] > 0) {
         sim_fail(sim, LAW_4, "ask %u is answered by outcome %u, which is not on disk", ask, reply->maker);
     }
-    if (sim->now_ms < reply->given_ms + reply->delay_ms) {
+    key_invocation(&key, &sim->messages[ask].invocation);
+    if (disk_find(&sim->disk, STORE_INVOCATION, key_slice(&key)) != NULL) {
+        sim_fail(sim, LAW_3, "ask %u is answered, and still pending on disk", ask);
+    }
+    if (sim_engine_ms(sim) < reply->given_ms + reply->delay_ms) {
         sim_fail(sim, LAW_7, "ask %u is answered by reply %u before it is due", ask, tag);
     }
 }
@@ -56,7 +61,7 @@ static void check_refusal(struct sim *sim, struct message *message, uint32_t tag
         }
         break;
     case ERR_UNKNOWN_FUNCTION:
-        if (!message->is_unroutable) {
+        if (!message->is_unroutable && !ledger_is_missing(sim, message->target)) {
             sim_fail(sim, LAW_8, "message %u is refused as unknown", tag);
         }
         break;
@@ -76,7 +81,7 @@ static void check_error(struct sim *sim, struct message *message, uint32_t tag, 
     }
     switch ((int)answer->code) {
     case ERR_TIMEOUT:
-        if (sim->now_ms + sim->skew_ms < message->given_ms + message->timeout_ms) {
+        if (sim_engine_ms(sim) + sim->skew_ms < message->given_ms + message->timeout_ms) {
             sim_fail(sim, LAW_7, "ask %u times out early", tag);
         }
         break;

@@ -37,14 +37,15 @@ void check_given(struct sim *sim, const struct call *call, uint32_t id, const st
     }
     struct outcome *outcome = &sim->outcomes[id];
     outcome->is_given = true;
-    outcome->given_ms = sim->now_ms;
+    outcome->given_ms = sim_engine_ms(sim);
     sim->input_order++;
     for (uint32_t i = 0; i < outcome->item_count; i++) {
         if (!outcome->items[i].is_cancel) {
             struct message *message = ledger_at(sim, outcome->items[i].tag);
             message->order = sim->input_order << 16 | i;
-            message->given_ms = sim->now_ms;
+            message->given_ms = sim_engine_ms(sim);
             message->life = sim->life;
+            message->is_unroutable = message->is_unroutable || ledger_is_missing(sim, message->target);
         }
     }
     if (outcome->handled_count > 0 && !outcome->is_poisoned) {
@@ -156,7 +157,7 @@ static void check_state(struct sim *sim, uint32_t index, uint32_t state, struct 
         if (shown.size > 0) {
             sim_fail(sim, LAW_5, "state %s of instance %u is shown, and is not set", state_name(state), index);
         }
-        if (value->is_set && !check_may_expire(state, value, sim->now_ms + sim->skew_ms)) {
+        if (value->is_set && !check_may_expire(state, value, sim_engine_ms(sim) + sim->skew_ms)) {
             sim_fail(sim, LAW_5, "state %s of instance %u is set by outcome %u, and is not shown", state_name(state),
                      index, value->outcome);
         }
@@ -268,6 +269,10 @@ static void check_message(struct sim *sim, struct call *call, const struct call_
     struct message *message = &sim->messages[tag];
     call->tags[place] = tag;
     call->numbers[place] = shown->number;
+    if (message->places[PLACE_MAIL] > 0 && message->number != shown->number) {
+        sim_fail(sim, LAW_2, "message %u has number %llu in mail and %llu in a call", tag,
+                 (unsigned long long)message->number, (unsigned long long)shown->number);
+    }
     message->number = shown->number;
     if (message->target != call->instance) {
         sim_fail(sim, LAW_3, "message %u is called at instance %u", tag, call->instance);
@@ -286,9 +291,9 @@ static void check_message(struct sim *sim, struct call *call, const struct call_
         sim_fail(sim, LAW_5, "number %llu is above the ceiling %llu on disk", (unsigned long long)shown->number,
                  (unsigned long long)sim->disk.ceiling);
     }
-    if (sim->now_ms < message->given_ms + message->delay_ms) {
+    if (sim_engine_ms(sim) < message->given_ms + message->delay_ms) {
         sim_fail(sim, LAW_7, "message %u is called %llu ms early", tag,
-                 (unsigned long long)(message->given_ms + message->delay_ms - sim->now_ms));
+                 (unsigned long long)(message->given_ms + message->delay_ms - sim_engine_ms(sim)));
     }
 }
 
@@ -331,7 +336,7 @@ void check_call(struct sim *sim, struct call *call, const struct effect_call *ef
     const struct endpoint_config *endpoint = ledger_endpoint(sim, call->instance);
     sim_trace(sim, "call %llu to instance %u, %u messages", (unsigned long long)call->number, call->instance,
               call->count);
-    if (effect->endpoint != sim->types[instance->type].endpoint) {
+    if (effect->endpoint != sim->types[instance->type].endpoint || ledger_is_missing(sim, call->instance)) {
         sim_fail(sim, LAW_3, "a call goes to the wrong endpoint");
         return;
     }

@@ -266,7 +266,7 @@ static void check_absent(struct sim *sim, uint32_t tag)
 {
     struct message *message = &sim->messages[tag];
     const bool is_reply = message->target == NONE && message->reply_of != 0 && !message->is_unroutable;
-    const bool is_due = sim->now_ms >= message->given_ms + message->delay_ms;
+    const bool is_due = sim_engine_ms(sim) >= message->given_ms + message->delay_ms;
 
     if (message->maker == 0 && !message->was_seen) {
         return;
@@ -362,8 +362,13 @@ static void check_tables(struct sim *sim)
                  counts[STORE_INVOCATION], options->invocations_max, counts[STORE_MAIL],
                  (unsigned long long)options->messages_hard_max);
     }
-    if (counts[STORE_TOKEN] > counts[STORE_TIMER]) {
-        sim_fail(sim, LAW_7, "there are more tokens than timers");
+    if (counts[STORE_TOKEN] != sim->disk.tokens) {
+        sim_fail(sim, LAW_7, "%u delayed messages have a token, and %u tokens are on disk", sim->disk.tokens,
+                 counts[STORE_TOKEN]);
+    }
+    if (counts[STORE_EXPIRY] != sim->disk.armed || counts[STORE_STATE] != sim->disk.large) {
+        sim_fail(sim, LAW_3, "instances name %u expiries and %u large values, on disk are %u and %u", sim->disk.armed,
+                 sim->disk.large, counts[STORE_EXPIRY], counts[STORE_STATE]);
     }
 }
 

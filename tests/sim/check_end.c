@@ -64,14 +64,23 @@ bool check_is_drained(const struct sim *sim)
 }
 
 /* What may rest in a mailbox when all is quiet: only what a full table keeps there, for everybody to see. */
-static bool is_visibly_blocked(struct sim *sim)
+bool check_is_blocked(struct sim *sim)
 {
+    bool has_mail[INSTANCES_MAX] = {false};
+    uint32_t waiting = 0;
     const bool is_full = sim->disk.counts[STORE_PARKED] >= sim->engine_options.parked_max ||
                          sim->disk.counts[STORE_TIMER] >= sim->engine_options.timers_max;
 
     thread_assume(&thread_loop);
     engine_publish(sim->engine);
-    return is_full && metrics_get(sim->metrics, METRIC_INSTANCES_BLOCKED) > 0;
+    for (uint32_t tag = 1; tag <= sim->message_count; tag++) {
+        const struct message *message = &sim->messages[tag];
+        if (message->places[PLACE_MAIL] > 0 && !has_mail[message->target]) {
+            has_mail[message->target] = true;
+            waiting++;
+        }
+    }
+    return is_full && is_quiet(sim) && metrics_get(sim->metrics, METRIC_INSTANCES_BLOCKED) == waiting;
 }
 
 static void check_message_end(struct sim *sim, uint32_t tag)
@@ -95,7 +104,7 @@ static void check_message_end(struct sim *sim, uint32_t tag)
 }
 
 /* The figures an operator sees agree with the store. */
-static void check_figures(struct sim *sim)
+void check_figures(struct sim *sim)
 {
     const struct {
         enum metric metric;
@@ -122,13 +131,31 @@ static void check_figures(struct sim *sim)
     }
 }
 
+void check_settled(struct sim *sim)
+{
+    const uint32_t *counts = sim->disk.counts;
+
+    if (counts[STORE_INVOCATION] > 0 || counts[STORE_EXPIRY] > 0 || counts[STORE_TOKEN] > 0) {
+        sim_fail(sim, LAW_9, "long after the end %u asks, %u expiries and %u tokens are on disk",
+                 counts[STORE_INVOCATION], counts[STORE_EXPIRY], counts[STORE_TOKEN]);
+    }
+    for (uint32_t i = 0; i < sim->instance_count; i++) {
+        for (uint32_t state = 1; state < STATES_MAX; state++) {
+            int64_t expire_ms = 0;
+            if (sim->instances[i].disk[state].is_set && state_expiry(state, &expire_ms) != EXPIRY_NONE) {
+                sim_fail(sim, LAW_9, "state %s of instance %u never left the disk", state_name(state), i);
+            }
+        }
+    }
+}
+
 void check_end(struct sim *sim)
 {
     if (sim->engine == NULL) {
         sim_fail(sim, LAW_9, "the engine did not start again");
         return;
     }
-    if (!check_is_drained(sim) && !is_visibly_blocked(sim)) {
+    if (!check_is_drained(sim) && !check_is_blocked(sim)) {
         sim_fail(sim, LAW_9, "faults stopped, and %u mail, %u timers, %u calls, %u reads, %u clients stay; ready %d",
                  sim->disk.counts[STORE_MAIL], sim->disk.counts[STORE_TIMER], sim->calls_open, sim->reads_open,
                  sim->waiters_open, engine_is_ready(sim->engine));

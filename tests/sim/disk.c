@@ -92,6 +92,9 @@ static void check_envelope(struct sim *sim, const struct envelope *envelope, str
     if (place == PLACE_MAIL && (!key_read_mail(key, &number) || !ledger_number(sim, number, tag))) {
         sim_fail(sim, LAW_6, "number %llu of message %u was another's", (unsigned long long)number, tag);
     }
+    if (place == PLACE_MAIL) {
+        sim->messages[tag].number = number;
+    }
     if (place == PLACE_MAIL && message->target == NONE) {
         sim_fail(sim, LAW_3, "message %u is in a mailbox that does not exist", tag);
     }
@@ -129,6 +132,7 @@ static void read_message_row(struct sim *sim, const struct disk_row *row, bool i
         code = record_get_envelope(value, &envelope, &err);
         if (code == ERR_NONE) {
             count_message(sim, envelope.value, place, is_there);
+            sim->disk.tokens += envelope.token.size == 0 ? 0 : is_there ? 1u : UINT32_MAX;
             if (is_there) {
                 check_envelope(sim, &envelope, row_key(row), place);
             }
@@ -233,6 +237,25 @@ static void read_meta(struct sim *sim, const struct disk_row *row)
     }
 }
 
+/* What an instance's row says of rows in other tables. */
+static void count_instance(struct sim *sim, const struct disk_row *row, bool is_there)
+{
+    const uint32_t by = is_there ? 1u : UINT32_MAX;
+    struct instance_record record;
+    struct record_cursor cursor;
+    struct state_value value;
+    struct err err;
+
+    if (record_get_instance(disk_value(row), &record, &cursor, &err) != ERR_NONE) {
+        sim_fail(sim, LAW_5, "a row of instance cannot be read");
+        return;
+    }
+    sim->disk.armed += record.armed_ms == 0 ? 0 : by;
+    for (uint32_t i = 0; i < record.state_count && record_next_state(&cursor, &value, &err) == ERR_NONE; i++) {
+        sim->disk.large += value.is_large ? by : 0;
+    }
+}
+
 static void account(struct sim *sim, const struct disk_row *row, bool is_there)
 {
     switch (row->table) {
@@ -249,6 +272,9 @@ static void account(struct sim *sim, const struct disk_row *row, bool is_there)
             break;
         }
         touch_instance(sim, row);
+        if (row->table == STORE_INSTANCE) {
+            count_instance(sim, row, is_there);
+        }
         break;
     case STORE_META:
         if (is_there) {

@@ -18,7 +18,7 @@ void edges_commit(struct sim *sim, struct epoch *epoch)
 {
     check_sealed(sim, epoch);
     sim->committing = epoch;
-    sim->committing_ms = sim->now_ms;
+    sim->committing_ms = sim_engine_ms(sim);
     sim->epoch_sealed = epoch->number;
     sim->has_applied = false;
     struct event *event =
@@ -200,7 +200,7 @@ static void client_message(struct sim *sim, struct input *input, struct arena *a
         message->fails_first = random_chance(random, 300) ? NONE : random_between(random, 1, 6);
     }
     message->order = ++sim->input_order << 16;
-    message->given_ms = sim->now_ms;
+    message->given_ms = sim_engine_ms(sim);
     message->life = sim->life;
     *input = (struct input){.kind = INPUT_MESSAGE};
     input->message = (struct input_message){.waiter = tag,

@@ -276,6 +276,11 @@ const struct endpoint_config *ledger_endpoint(const struct sim *sim, uint32_t in
     return &sim->registry->endpoints[sim->types[sim->instances[instance].type].endpoint];
 }
 
+bool ledger_is_missing(const struct sim *sim, uint32_t instance)
+{
+    return instance != NONE && sim->missing != NONE && sim->instances[instance].type == sim->missing;
+}
+
 /* ---- numbers and logs --------------------------------------------------------------------------------- */
 
 bool ledger_number(struct sim *sim, uint64_t number, uint32_t tag)

@@ -120,6 +120,8 @@ static void setup_faults(struct sim *sim)
     faults->misbehaves = random_chance(random, 400) ? random_below(random, 60) : 0;
     faults->message_fails = random_chance(random, 600) ? random_below(random, 200) : 0;
     faults->endpoint_down = random_chance(random, 300) ? random_below(random, 20) : 0;
+    faults->clock_behind = random_chance(random, 300) ? 300 : 0;
+    faults->lacks_function = random_chance(random, 200) ? 200 : 0;
     if (random_chance(random, 300)) {
         faults->commit_slow_ms = random_between(random, 50, 1500);
     }
@@ -163,11 +165,32 @@ void setup_world(struct sim *sim)
     sim->clients_left = sim->options.steps / 4 + 1;
 }
 
+/* The module file of this life: now and then a function is missing from it. */
+static const struct registry *setup_registry_of_life(struct sim *sim)
+{
+    sim->missing = NONE;
+    if (!random_chance(&sim->random, sim->faults.lacks_function)) {
+        return sim->registry;
+    }
+    sim->lacking = *sim->registry;
+    sim->missing = sim->registry->function_count - 2; /* the last exact one: the wildcard stays */
+    sim->lacking.functions = arena_alloc(sim->registry->arena, TYPES_MAX * sizeof sim->lacking.functions[0]);
+    check(sim->lacking.functions != NULL);
+    memcpy(sim->lacking.functions, sim->registry->functions,
+           sim->registry->function_count * sizeof sim->lacking.functions[0]);
+    sim->lacking.functions[sim->missing] = sim->lacking.functions[sim->registry->function_count - 1];
+    sim->lacking.function_count--;
+    return &sim->lacking;
+}
+
 /* What the engine is told: the same as the checkers know, but for planted lies. */
 void setup_engine_options(struct sim *sim, struct engine_options *out)
 {
     *out = sim->engine_options;
-    out->wall_ms = sim->now_ms;
+    sim->behind_ms =
+        random_chance(&sim->random, sim->faults.clock_behind) ? random_below(&sim->random, 1800 * 1000) : 0;
+    out->wall_ms = sim->now_ms - sim->behind_ms;
+    out->registry = setup_registry_of_life(sim);
     for (size_t i = 0; i < sizeof out->random; i++) {
         out->random[i] = (uint8_t)random_next(&sim->random);
     }

@@ -186,6 +186,9 @@ struct disk {
     uint64_t epoch; /* newest applied */
     uint64_t ceiling;
     uint64_t time_ms;
+    uint32_t tokens; /* timers with a token */
+    uint32_t armed;  /* instances with an expiry row */
+    uint32_t large;  /* values that stand in table state */
     bool has_secret;
     struct hash_key secret;
     uint32_t *touched; /* tags */
@@ -256,6 +259,8 @@ struct faults {
     uint32_t misbehaves; /* results that break rules */
     uint32_t message_fails;
     uint32_t endpoint_down;
+    uint32_t clock_behind;   /* starts with a clock that was set back */
+    uint32_t lacks_function; /* starts with a function missing from the module file */
 };
 
 /* Bugs set on purpose (plant.h), each to be found by the checker of its law. */
@@ -293,10 +298,12 @@ struct sim {
     struct sim_options options;
     struct random random;
     struct faults faults;
-    bool is_draining; /* faults have stopped */
-    uint64_t now_ms;
-    uint64_t wake_ms;
-    uint64_t hash; /* over every byte of every effect */
+    bool is_draining;   /* faults have stopped */
+    uint64_t now_ms;    /* of the world: never backwards, even if the host's clock is */
+    uint64_t behind_ms; /* the host's clock lies so far behind it in this life */
+    uint64_t engine_ms; /* the engine's clock: never behind the store's time */
+    uint64_t wake_ms;   /* by the world's time */
+    uint64_t hash;      /* over every byte of every effect */
     uint32_t steps;
     uint32_t idle_steps;
 
@@ -305,6 +312,8 @@ struct sim {
 
     struct engine_options engine_options; /* as the checkers know them */
     struct registry *registry;
+    uint32_t missing;        /* function of the registry that this life's module file lacks; NONE: none */
+    struct registry lacking; /* the registry without it */
     struct metrics *metrics;
     struct engine *engine;
     uint32_t life; /* 1, 2, …: starts of an engine */
@@ -352,6 +361,8 @@ struct sim {
 
 /* The first broken law of a run; later ones are only noise. */
 void sim_fail(struct sim *sim, enum law law, const char *format, ...) PRINTF_LIKE(3, 4);
+/* The engine's clock now: the host's, but never behind the store's time or itself. */
+uint64_t sim_engine_ms(struct sim *sim);
 void sim_trace(const struct sim *sim, const char *format, ...) PRINTF_LIKE(2, 3);
 struct sim *sim_create(const struct sim_options *options);
 void sim_destroy(struct sim *sim);
@@ -378,6 +389,8 @@ uint32_t ledger_instance(const struct sim *sim, const struct address *address); 
 void ledger_reply_address(const struct sim *sim, uint32_t ask, struct address *out, char hex[INVOCATION_HEX_BYTES + 1]);
 struct message *ledger_at(struct sim *sim, uint32_t tag);
 const struct endpoint_config *ledger_endpoint(const struct sim *sim, uint32_t instance);
+/* True if this life's module file lacks the instance's function. */
+bool ledger_is_missing(const struct sim *sim, uint32_t instance);
 /* Marks a number as this message's; false if another message had it. */
 bool ledger_number(struct sim *sim, uint64_t number, uint32_t tag);
 void ledger_append(struct sim *sim, uint32_t instance, uint32_t outcome);
@@ -421,6 +434,7 @@ bool check_log(struct sim *sim, uint32_t instance, struct slice entries, uint32_
 /* True if a value of this state, written then, may have expired by `now_ms`. */
 bool check_may_expire(uint32_t state, const struct value *value, uint64_t now_ms);
 bool check_may_be_dropped(const struct sim *sim, const struct message *message);
+void check_figures(struct sim *sim);
 bool check_is_on_disk(const struct message *message);
 void check_epoch(struct sim *sim, uint64_t sealed_ms);
 void check_sealed(struct sim *sim, const struct epoch *epoch);
@@ -428,3 +442,7 @@ void check_answer(struct sim *sim, const struct effect_answer *answer, uint64_t 
 void check_limits(struct sim *sim);
 void check_end(struct sim *sim);
 bool check_is_drained(const struct sim *sim);
+/* What stays in mailboxes is kept there by a full table, and every instance that waits shows as blocked. */
+bool check_is_blocked(struct sim *sim);
+/* Long after the drain: nothing is left that time should have taken. */
+void check_settled(struct sim *sim);

@@ -16,6 +16,7 @@
 enum {
     DRAIN_MS_MAX = 3600 * 1000, /* simulated time after the faults in which all must come to rest */
     DRAIN_STEPS_MAX = 200000,
+    SETTLE_MS = 900 * 1000, /* longer than asks and expiring values last */
     STOP_MS_MAX = 120 * 1000,
     STOP_STEPS_MIN = 500,
     SPIN_STEPS_MAX = 2000,
@@ -49,6 +50,14 @@ void sim_trace(const struct sim *sim, const char *format, ...)
     (void)vprintf(format, arguments);
     va_end(arguments);
     printf("\n");
+}
+
+uint64_t sim_engine_ms(struct sim *sim)
+{
+    const uint64_t clock_ms = sim->now_ms - sim->behind_ms;
+
+    sim->engine_ms = clock_ms > sim->engine_ms ? clock_ms : sim->engine_ms;
+    return sim->engine_ms;
 }
 
 /* ---- events ------------------------------------------------------------------------------------------- */
@@ -89,6 +98,8 @@ static void start_engine(struct sim *sim, struct input *input)
     sim->is_stopping = false;
     sim->wake_ms = UINT64_MAX;
     sim->epoch_sealed = sim->disk.epoch;
+    sim->engine_ms = sim->disk.time_ms;
+    (void)sim_engine_ms(sim);
     *input = (struct input){.kind = INPUT_START};
     sim_trace(sim, "start, life %u", sim->life);
 }
@@ -395,10 +406,10 @@ static void step_engine(struct sim *sim, struct turn *turn, uint64_t given_from)
     struct effects effects = {0};
 
     thread_assume(&thread_loop);
-    engine_step(sim->engine, sim->now_ms + sim->skew_ms, turn->inputs, turn->count, &effects);
-    sim->wake_ms = effects.wake_ms;
+    engine_step(sim->engine, sim->now_ms - sim->behind_ms + sim->skew_ms, turn->inputs, turn->count, &effects);
+    sim->wake_ms = effects.wake_ms == UINT64_MAX ? UINT64_MAX : effects.wake_ms + sim->behind_ms;
     sim_trace(sim, "step: %u inputs, %u effects, wake in %lld ms", turn->count, effects.count,
-              (long long)(effects.wake_ms - sim->now_ms));
+              (long long)(sim->wake_ms - sim->now_ms));
     const uint32_t crash_at = turn->is_crash ? random_below(&sim->random, effects.count + 1) : effects.count;
     for (uint32_t i = 0; i < crash_at && sim->law == LAW_NONE; i++) {
         hash_effect(sim, &effects.list[i]);
@@ -545,6 +556,39 @@ static void begin_drain(struct sim *sim)
     sim->faults = (struct faults){.call_slow_ms = 5, .read_slow_ms = 1, .commit_slow_ms = 2};
     sim->clients_left = 0;
     memset(sim->down_until_ms, 0, sizeof sim->down_until_ms);
+    if (sim->missing != NONE && sim->engine != NULL) {
+        (void)world_event(sim, EVENT_CRASH, sim->now_ms); /* the next life has the whole module file */
+    }
+}
+
+/* Steps on until all is at rest, for at least `least_ms`. */
+static void drain(struct sim *sim, uint64_t least_ms)
+{
+    const uint64_t from_ms = sim->now_ms;
+    const uint32_t until_steps = sim->steps + DRAIN_STEPS_MAX;
+    bool goes_on = true;
+
+    while (sim->law == LAW_NONE && goes_on && sim->steps < until_steps &&
+           (sim->now_ms < from_ms + least_ms || !check_is_drained(sim)) && sim->now_ms < from_ms + DRAIN_MS_MAX) {
+        goes_on = step(sim) && (sim->now_ms < from_ms + SETTLE_MS || !check_is_blocked(sim));
+    }
+}
+
+/* Time passes, and in the end the host is stopped and started once more: it must find the same again. */
+static void settle(struct sim *sim)
+{
+    drain(sim, SETTLE_MS);
+    if (sim->law == LAW_NONE) {
+        check_settled(sim);
+    }
+    const uint32_t life = sim->life;
+    (void)world_event(sim, EVENT_STOP, sim->now_ms);
+    while (sim->law == LAW_NONE && sim->life == life && step(sim)) {
+    }
+    drain(sim, 0);
+    if (sim->law == LAW_NONE) {
+        check_end(sim);
+    }
 }
 
 enum law sim_run(struct sim *sim)
@@ -555,15 +599,14 @@ enum law sim_run(struct sim *sim)
         return sim->law;
     }
     begin_drain(sim);
-    const uint64_t until_ms = sim->now_ms + DRAIN_MS_MAX;
-    const uint32_t until_steps = sim->steps + DRAIN_STEPS_MAX;
-    bool goes_on = true;
-    while (sim->law == LAW_NONE && goes_on && !check_is_drained(sim) && sim->now_ms < until_ms &&
-           sim->steps < until_steps) {
-        goes_on = step(sim);
-    }
+    drain(sim, 0);
     if (sim->law == LAW_NONE) {
         check_end(sim);
+    }
+    if (sim->law == LAW_NONE && check_is_drained(sim)) {
+        settle(sim);
+    }
+    if (sim->law == LAW_NONE) {
         disk_compare(sim);
     }
     return sim->law;
