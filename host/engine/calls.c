@@ -153,11 +153,6 @@ void calls_release_syncing(struct engine *engine)
 
 /* ---- batches ------------------------------------------------------------------------------------------- */
 
-static bool is_on_disk(const struct engine *engine, const struct body *body)
-{
-    return !link_is_linked(&body->fresh) && body->epoch <= engine->committed;
-}
-
 /* How many messages the next call carries; 0: none before the next commit (run_ahead: false). */
 static uint32_t cut(const struct engine *engine, const struct instance *instance)
 {
@@ -176,7 +171,7 @@ static uint32_t cut(const struct engine *engine, const struct instance *instance
          message = message->next) {
         bytes += message->body->envelope.value.size + CALL_BYTES_PER_MESSAGE;
         if ((count > 0 && bytes > config->batch_bytes_max) ||
-            (!config->run_ahead && !is_on_disk(engine, message->body))) {
+            (!config->run_ahead && !mailbox_is_on_disk(engine, message->body))) {
             break;
         }
         count++;

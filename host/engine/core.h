@@ -31,10 +31,13 @@
 /* ---- messages and mailboxes (mailbox.c) ---------------------------------------------------------------- */
 
 struct instance;
+struct invocation;
 
 /* The bytes of a message that are in memory. */
 struct body {
     struct link fresh;        /* in epoch.fresh_messages while no epoch on disk or sealed holds it */
+    struct invocation *ask;   /* it came with this ask, and nobody was promised anything: no epoch needs it yet */
+    bool is_late;             /* it was such a one: later numbers may be on disk already */
     uint64_t epoch;           /* that holds it; committed when <= engine.committed */
     struct envelope envelope; /* slices point behind this struct */
     size_t bytes;
@@ -223,11 +226,11 @@ struct invocation {
     struct wake wake;  /* the client's deadline, then the end of our patience */
     struct link fresh; /* in epoch.fresh_invocations */
     struct invocation_id id;
-    uint64_t epoch;
     uint64_t due_ms;
     bool has_waiter;
+    bool is_written;   /* a sealed epoch holds its row */
+    struct body *body; /* its message, while no epoch needs it; NULL otherwise */
     uint64_t waiter;
-    uint64_t taken_ms;
     struct address target; /* behind this struct */
 };
 
@@ -452,6 +455,13 @@ uint64_t expiry_wake_ms(const struct engine *engine);
 
 /* mailbox.c */
 void mailbox_push(struct engine *engine, struct instance *instance, const struct envelope *envelope);
+/* The same for an ask whose client waits: its message enters an epoch only when somebody is promised something. */
+void mailbox_push_ask(struct engine *engine, struct instance *instance, const struct envelope *envelope,
+                      struct invocation *ask);
+/* The message must be in the open epoch now. */
+void mailbox_settle(struct engine *engine, struct body *body);
+/* True if the message is in the store. */
+bool mailbox_is_on_disk(const struct engine *engine, const struct body *body);
 void mailbox_push_recovered(struct engine *engine, struct instance *instance, const struct envelope *envelope);
 void mailbox_pop(struct engine *engine,
                  struct instance *instance); /* the first message is gone: handled, parked or dropped */
@@ -529,7 +539,7 @@ void tokens_committed(struct engine *engine, struct token *token);
 void tokens_destroy(struct engine *engine);
 
 /* invocations.c */
-void invocations_ask(struct engine *engine, const struct input_message *message);
+struct invocation *invocations_ask(struct engine *engine, const struct input_message *message);
 void invocations_load(struct engine *engine, const struct invocation_id *id, const struct invocation_record *record);
 void invocations_reply(struct engine *engine, struct slice id_hex, struct slice value);
 /* If `envelope` came from an ask, its asker hears that it failed. */

@@ -268,13 +268,14 @@ static void take_message(struct engine *engine, const struct input_message *mess
                    "too many messages wait for this instance; send the request again later");
             return;
         }
+        struct invocation *ask = NULL;
         if (message->is_ask) {
-            invocations_ask(engine, message);
+            ask = invocations_ask(engine, message);
         } else {
             accept(engine, message);
         }
         envelope.number = epochs_take_number(engine);
-        mailbox_push(engine, instance, &envelope);
+        mailbox_push_ask(engine, instance, &envelope, type->endpoint->config->run_ahead ? ask : NULL);
     }
     metric_add(engine, METRIC_MESSAGES_TAKEN, 1);
 }

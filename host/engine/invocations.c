@@ -3,8 +3,9 @@
  * invocations.c: asks that have no reply yet.
  *
  * An ask reaches its function with the caller proa/reply/<invocation id>; whoever sends a message there
- * answers it, and the first reply wins. Pending asks are all in memory (bounded) and one row each, unless
- * the reply comes within the epoch. A client that stops waiting does not stop the work.
+ * answers it, and the first reply wins. Pending asks are all in memory (bounded). While its client waits
+ * nobody was promised anything, so neither the ask nor its message need be on disk; when the client is told
+ * that the work goes on, both enter the epoch of that promise. A client that leaves does not stop the work.
  */
 #include <stdlib.h>
 
@@ -51,20 +52,17 @@ static struct invocation *create(struct engine *engine, const struct invocation_
     return invocation;
 }
 
-void invocations_ask(struct engine *engine, const struct input_message *message)
+struct invocation *invocations_ask(struct engine *engine, const struct input_message *message)
 {
     check(find(engine, &message->invocation) == NULL);
     struct invocation *invocation = create(engine, &message->invocation, &message->target);
 
     invocation->due_ms = engine->now_ms + message->timeout_ms;
-    invocation->taken_ms = engine->now_ms;
     invocation->has_waiter = true;
     invocation->waiter = message->waiter;
-    invocation->epoch = engine->open->number;
     engine->asks_waiting++;
-    list_push(&engine->open->fresh_invocations, &invocation->fresh);
-    epochs_changed(engine, 128);
     engine_wake_at(engine, &invocation->wake, invocation->due_ms);
+    return invocation;
 }
 
 void invocations_load(struct engine *engine, const struct invocation_id *id, const struct invocation_record *record)
@@ -72,6 +70,7 @@ void invocations_load(struct engine *engine, const struct invocation_id *id, con
     struct invocation *invocation = create(engine, id, &record->target);
 
     invocation->due_ms = record->due_ms;
+    invocation->is_written = true;
     engine_wake_at(engine, &invocation->wake, record->due_ms + PATIENCE_MS);
 }
 
@@ -85,14 +84,25 @@ static void promise(struct engine *engine, struct invocation *invocation, struct
     epochs_promise(engine, answer);
     invocation->has_waiter = false;
     engine->asks_waiting--;
+    if (invocation->body != NULL) {
+        mailbox_settle(engine, invocation->body);
+    }
+}
+
+/* The client was told that the work goes on: a reply may still come, after a restart too. */
+static void keep(struct engine *engine, struct invocation *invocation)
+{
+    list_push(&engine->open->fresh_invocations, &invocation->fresh);
+    epochs_changed(engine, 128);
 }
 
 /* Nothing is pending any more: forgotten, on disk too. */
 static void end(struct engine *engine, struct invocation *invocation)
 {
+    check(invocation->body == NULL);
     if (link_is_linked(&invocation->fresh)) {
         list_remove(&engine->open->fresh_invocations, &invocation->fresh); /* never written */
-    } else {
+    } else if (invocation->is_written) {
         struct key key;
         key_invocation(&key, &invocation->id);
         epochs_delete(engine, STORE_INVOCATION, &key);
@@ -149,6 +159,7 @@ void invocations_wake(struct engine *engine, struct invocation *invocation)
                                    .text =
                                        SLICE("no reply within the timeout; the message is kept and the work goes on")};
     promise(engine, invocation, &answer);
+    keep(engine, invocation);
     engine_wake_at(engine, &invocation->wake, engine->now_ms + PATIENCE_MS);
 }
 
@@ -160,7 +171,10 @@ static void stop_one(struct engine *engine, struct invocation *invocation)
         .text = SLICE("the host is stopping; the message is kept and the work goes on when it is back"),
         .retry_after_ms = 1000};
 
-    promise(engine, invocation, &answer);
+    if (invocation->has_waiter) {
+        promise(engine, invocation, &answer);
+        keep(engine, invocation);
+    }
 }
 
 void invocations_stop(struct engine *engine)
@@ -180,6 +194,7 @@ void invocations_put(struct engine *engine, struct invocation *invocation)
     const struct invocation_record record = {.due_ms = invocation->due_ms, .target = invocation->target};
     struct key key;
 
+    invocation->is_written = true;
     buf_clear(&engine->scratch);
     record_put_invocation(&engine->scratch, &record);
     key_invocation(&key, &invocation->id);

@@ -8,7 +8,8 @@
  *   head ─── warm: in memory ───┬─── cold: on disk only ───┬─── hot: not yet committed, or not yet chilled ─── tail
  *                             cold                        hot
  *
- * A message that is taken and handled within one epoch is never written. Not here: when to send (calls.c).
+ * A message that is taken and handled within one epoch is never written; nor is that of an ask before its
+ * client is told anything: if it is lost in a crash, nobody was promised it. Not here: when to send (calls.c).
  */
 #include <stdlib.h>
 
@@ -84,21 +85,46 @@ static bool extend_warm(const struct engine *engine, struct mailbox *mailbox)
     return true;
 }
 
-void mailbox_push(struct engine *engine, struct instance *instance, const struct envelope *envelope)
+static void enter_epoch(struct engine *engine, struct body *body)
+{
+    body->epoch = engine->open->number;
+    list_push(&engine->open->fresh_messages, &body->fresh);
+    epochs_changed(engine, body->bytes);
+}
+
+void mailbox_push_ask(struct engine *engine, struct instance *instance, const struct envelope *envelope,
+                      struct invocation *ask)
 {
     struct mailbox *mailbox = &instance->mailbox;
     struct message *message = append(engine, instance, envelope->number);
 
     message->body = body_create(engine, instance, envelope);
-    message->body->epoch = engine->open->number;
-    list_push(&engine->open->fresh_messages, &message->body->fresh);
-    epochs_changed(engine, message->body->bytes);
+    message->body->ask = ask;
+    if (ask != NULL) {
+        ask->body = message->body;
+    } else {
+        enter_epoch(engine, message->body);
+    }
     if (!extend_warm(engine, mailbox)) {
         mailbox->cold = mailbox->cold == NULL ? message : mailbox->cold;
         mailbox->hot = mailbox->hot == NULL ? message : mailbox->hot;
         mailbox_chill(engine, instance);
     }
     calls_schedule(engine, instance);
+}
+
+void mailbox_push(struct engine *engine, struct instance *instance, const struct envelope *envelope)
+{
+    mailbox_push_ask(engine, instance, envelope, NULL);
+}
+
+void mailbox_settle(struct engine *engine, struct body *body)
+{
+    check(body->ask != NULL && body->ask->body == body);
+    body->ask->body = NULL;
+    body->ask = NULL;
+    body->is_late = true;
+    enter_epoch(engine, body);
 }
 
 void mailbox_push_recovered(struct engine *engine, struct instance *instance, const struct envelope *envelope)
@@ -119,7 +145,9 @@ void mailbox_pop(struct engine *engine, struct instance *instance)
     struct message *message = mailbox->head;
 
     check(message != NULL && message->body != NULL);
-    if (link_is_linked(&message->body->fresh)) {
+    if (message->body->ask != NULL) {
+        message->body->ask->body = NULL; /* no epoch ever held it */
+    } else if (link_is_linked(&message->body->fresh)) {
         list_remove(&engine->open->fresh_messages, &message->body->fresh); /* never written: nothing to delete */
     } else {
         struct key key;
@@ -139,16 +167,16 @@ void mailbox_pop(struct engine *engine, struct instance *instance)
     free(message);
 }
 
-static bool is_committed(const struct engine *engine, const struct body *body)
+bool mailbox_is_on_disk(const struct engine *engine, const struct body *body)
 {
-    return !link_is_linked(&body->fresh) && body->epoch <= engine->committed;
+    return body->ask == NULL && !link_is_linked(&body->fresh) && body->epoch <= engine->committed;
 }
 
 void mailbox_chill(struct engine *engine, struct instance *instance)
 {
     struct mailbox *mailbox = &instance->mailbox;
 
-    while (mailbox->hot != NULL && is_committed(engine, mailbox->hot->body)) {
+    while (mailbox->hot != NULL && mailbox_is_on_disk(engine, mailbox->hot->body)) {
         body_free(engine, mailbox->hot);
         mailbox->hot = mailbox->hot->next;
     }
@@ -159,12 +187,17 @@ void mailbox_chill_all(struct engine *engine, struct instance *instance)
     struct mailbox *mailbox = &instance->mailbox;
     struct message *message = mailbox->head;
 
-    while (message != mailbox->cold && is_committed(engine, message->body)) {
-        body_free(engine, message);
+    while (message != mailbox->cold && mailbox_is_on_disk(engine, message->body)) {
         message = message->next;
     }
     if (message != mailbox->cold) {
-        mailbox->hot = message; /* commits go in order of numbers: nothing after it is cold either */
+        if (mailbox->cold != mailbox->hot) {
+            return; /* what is cold must stand in one piece */
+        }
+        mailbox->hot = message;
+    }
+    for (struct message *warm = mailbox->head; warm != message; warm = warm->next) {
+        body_free(engine, warm);
     }
     mailbox->cold = mailbox->head;
     mailbox->warm_count = 0;
@@ -252,7 +285,8 @@ void mailbox_put(struct engine *engine, struct body *body)
     record_put_envelope(&engine->scratch, &body->envelope);
     check(!engine->scratch.overflow);
     key_mail(&key, body->envelope.number);
-    epoch_add(engine->open->epoch, OP_APPEND, STORE_MAIL, key_slice(&key), buf_slice(&engine->scratch));
+    epoch_add(engine->open->epoch, body->is_late ? OP_PUT : OP_APPEND, STORE_MAIL, key_slice(&key),
+              buf_slice(&engine->scratch));
 }
 
 void mailbox_destroy(struct engine *engine, struct instance *instance)

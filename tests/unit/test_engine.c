@@ -252,6 +252,25 @@ static void an_ask_times_out_and_the_work_goes_on(void **state)
     assert_int_equal(store_memory_count(bench->store, STORE_MAIL), 0);
 }
 
+static void an_ask_is_not_written_before_its_client_is_told_anything(void **state)
+{
+    struct bench *bench = *state;
+    const uint64_t ask = bench_ask(bench, "example/a", "x", "slow");
+    (void)bench_send(bench, "example/a", "x", "after it", 0);
+    bench_advance(bench, 100);
+    assert_int_equal(store_memory_count(bench->store, STORE_MAIL), 1); /* only what was accepted */
+    assert_int_equal(store_memory_count(bench->store, STORE_INVOCATION), 0);
+    bench_advance(bench, 29900);
+    assert_int_equal(bench_answer(bench, ask)->code, ERR_TIMEOUT);
+    assert_int_equal(store_memory_count(bench->store, STORE_MAIL), 2);
+    assert_int_equal(store_memory_count(bench->store, STORE_INVOCATION), 1);
+    bench_crash(bench);
+    bench_start(bench);
+    const struct pending_call call = bench_take_call(bench);
+    assert_int_equal(call.message_count, 2);
+    assert_string_equal(call.first_value, "slow"); /* law 2 */
+}
+
 static void without_run_ahead_calls_wait_for_the_disk(void **state)
 {
     struct bench *bench = *state;
@@ -326,6 +345,7 @@ int main(void)
         TEST(a_failing_message_is_parked_after_its_attempts),
         TEST(an_endpoint_that_is_down_is_probed_and_nothing_is_parked),
         TEST(an_ask_times_out_and_the_work_goes_on),
+        TEST(an_ask_is_not_written_before_its_client_is_told_anything),
         TEST(without_run_ahead_calls_wait_for_the_disk),
         TEST(stopping_answers_everybody),
         TEST(a_changed_state_type_blocks_the_type_and_is_refused_whole),
