@@ -59,7 +59,7 @@ void log_destroy(struct log *log)
 
 uint64_t log_dropped(const struct log *log)
 {
-    return atomic_load_explicit(&log->dropped, memory_order_relaxed);
+    return log == NULL ? 0 : atomic_load_explicit(&log->dropped, memory_order_relaxed);
 }
 
 static const char *level_name(enum log_level level)

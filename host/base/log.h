@@ -38,5 +38,5 @@ void log_destroy(struct log *log); /* accepts NULL */
               sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
 /* The same with the fields as an array; `fields` may be NULL if `count` is 0. */
 void log_write(struct log *log, enum log_level level, const char *event, const struct log_field *fields, size_t count);
-/* Lines not written because standard error would have blocked. */
+/* Lines not written because standard error would have blocked; of a NULL log, 0. */
 uint64_t log_dropped(const struct log *log);
