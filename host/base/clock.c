@@ -34,6 +34,14 @@ void clock_init(struct clock *clock, const struct clock_reading *reading)
     *clock = (struct clock){.base_ms = reading->wall_ms, .base_us = reading->boot_us, .now_ms = reading->wall_ms};
 }
 
+void clock_go_on_from(struct clock *clock, uint64_t now_ms)
+{
+    if (now_ms > clock->now_ms) {
+        clock->base_ms += now_ms - clock->now_ms;
+        clock->now_ms = now_ms;
+    }
+}
+
 /* What to add to the time after `elapsed_ms` undisturbed milliseconds to come nearer to the wall clock. */
 static int64_t steer_ms(uint64_t time_ms, uint64_t wall_ms, uint64_t elapsed_ms)
 {

@@ -26,5 +26,7 @@ struct clock_reading clock_os_read(void);
 void clock_init(struct clock *clock, const struct clock_reading *reading);
 /* Takes a reading, returns the engine's time. */
 uint64_t clock_advance(struct clock *clock, const struct clock_reading *reading);
+/* Goes on from a later time, from which the clock is steered back to the wall clock; an earlier one is ignored. */
+void clock_go_on_from(struct clock *clock, uint64_t now_ms);
 /* CLOCK_MONOTONIC in microseconds, for durations only. */
 uint64_t clock_monotonic_us(void);

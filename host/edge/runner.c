@@ -195,6 +195,7 @@ void runner_turn(struct runner *runner)
     struct effects effects;
     gather(runner);
     engine_step(runner->options.engine, now_ms, runner->inputs, runner->input_count, &effects);
+    clock_go_on_from(&runner->clock, engine_now_ms(runner->options.engine)); /* a start goes on from the store's time */
     runner->posted_count = 0;
     arena_reset(runner->posted_arena);
     runner->wake_ms = effects.wake_ms;

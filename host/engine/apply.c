@@ -49,10 +49,13 @@ static bool is_target_known(struct engine *engine, const struct address *target)
     if (address_is_host_namespace(target->space)) {
         return address_is_reply(target);
     }
-    if (registry_function(engine->options.registry, target->space, target->name) == NULL) {
-        return false;
-    }
-    return types_get(engine, target->space, target->name) != NULL;
+    return registry_function(engine->options.registry, target->space, target->name) != NULL;
+}
+
+/* False if a message to this target would need a function type more than there may be. */
+static bool has_type(struct engine *engine, const struct address *target)
+{
+    return address_is_host_namespace(target->space) || types_get(engine, target->space, target->name) != NULL;
 }
 
 /* What a result would add, counted before any of it is added. */
@@ -61,6 +64,7 @@ struct additions {
     uint64_t timers;
     uint64_t parked; /* an upper bound */
     uint64_t numbers;
+    bool needs_type; /* a function type more than there may be */
 };
 
 /* True if the token waits already, or may be that of an earlier item of the same result. */
@@ -87,6 +91,7 @@ static struct additions count_additions(struct engine *engine, const struct inst
         const bool known = is_target_known(engine, &result->outgoing[i].target);
         additions.parked += !known;
         additions.messages += known && !address_is_reply(&result->outgoing[i].target);
+        additions.needs_type = additions.needs_type || (known && !has_type(engine, &result->outgoing[i].target));
     }
     for (uint32_t i = 0; i < result->delayed_count; i++) {
         const struct delayed *delayed = &result->delayed[i];
@@ -94,6 +99,8 @@ static struct additions count_additions(struct engine *engine, const struct inst
             continue;
         }
         additions.timers++;
+        additions.needs_type =
+            additions.needs_type || (is_target_known(engine, &delayed->target) && !has_type(engine, &delayed->target));
         additions.parked +=
             !is_target_known(engine, &delayed->target) || may_be_duplicate(engine, instance, delayed, &has_token);
     }
@@ -126,7 +133,7 @@ static enum blocked lacks_room(struct engine *engine, const struct result *resul
     if (additions->parked > 0 && engine->parked_count + additions->parked > options->parked_max) {
         return BLOCKED_PARKED_FULL;
     }
-    if (is_egress_full(engine, result) ||
+    if (additions->needs_type || is_egress_full(engine, result) ||
         (additions->messages > consumed &&
          engine->mail_count + additions->messages - consumed > options->messages_hard_max) ||
         (additions->timers > 0 && engine->timers.count + additions->timers > options->timers_max) ||
@@ -339,8 +346,8 @@ void apply_retry_held(struct engine *engine, struct instance *instance)
         refuse(engine, instance, blocked);
         return;
     }
-    if (!epochs_has_numbers(engine, additions.numbers)) {
-        instance->phase = PHASE_SYNCING; /* the next epoch raises the ceiling */
+    if (epochs_must_wait(engine) || !epochs_has_numbers(engine, additions.numbers)) {
+        instance->phase = PHASE_SYNCING; /* the next commit makes room, or raises the ceiling */
         list_push(&engine->syncing, &instance->queue);
         return;
     }

@@ -99,13 +99,25 @@ void blame_failure(struct engine *engine, struct call *call, const struct input_
     struct endpoint *endpoint = type->endpoint;
     const bool others_succeeded = endpoint->successes > call->successes_before;
 
-    switch (retry_blame(input->outcome, input->http_status, others_succeeded)) {
+    enum blame blame = retry_blame(input->outcome, input->http_status, others_succeeded);
+
+    if (blame == BLAME_ENDPOINT && retry_is_of_path(input) && endpoint->successes > 0 &&
+        (others_succeeded || !type->is_open)) {
+        blame = BLAME_TYPE; /* a name somebody made up must not take its endpoint down */
+    }
+    switch (blame) {
     case BLAME_NOBODY:
         calls_reschedule(engine, instance);
         break;
     case BLAME_ENDPOINT:
         calls_endpoint_down(engine, endpoint, call, input);
-        calls_reschedule(engine, instance);
+        calls_schedule(engine, instance); /* last, so that probes go round: one bad path or message holds up nobody */
+        break;
+    case BLAME_TYPE:
+        calls_endpoint_up(engine, endpoint);
+        types_block(engine, type, "its endpoint answers for other functions, but not for this one: %s",
+                    input->text == NULL ? "no reason given" : input->text);
+        calls_pend(instance);
         break;
     case BLAME_INSTANCE:
         if (call->message_count > 1) {

@@ -77,33 +77,15 @@ void calls_pend(struct instance *instance)
     list_push(&instance->type->pending, &instance->queue);
 }
 
-/* Loads what is missing; true if the instance could be called now, as far as it is concerned. */
-static bool prepare(struct engine *engine, struct instance *instance)
-{
-    if (!instance->is_loaded) {
-        if (instance->type->number != TYPE_NUMBER_NONE) {
-            load(engine, instance);
-            return false;
-        }
-        instance->is_loaded = true; /* its type never answered: it has no rows */
-    }
-    if (instance->mailbox.count == 0) {
-        return false;
-    }
-    if (!mailbox_warm(engine, instance)) {
-        mailbox_thaw(engine, instance);
-        return false;
-    }
-    return true;
-}
-
 static void schedule(struct engine *engine, struct instance *instance, bool is_first)
 {
-    if (instance->phase != PHASE_IDLE || engine->phase != ENGINE_READY || instance->blocked == BLOCKED_CORRUPT ||
-        (instance->mailbox.count == 0 && instance->expiry_due == 0)) {
+    if (instance->phase != PHASE_IDLE || engine->phase != ENGINE_READY || instance->blocked == BLOCKED_CORRUPT) {
         return;
     }
-    if (!prepare(engine, instance)) {
+    if (instance->mailbox.count == 0) {
+        if (instance->expiry_due != 0 && !instance->is_loaded) {
+            load(engine, instance);
+        }
         return;
     }
     struct endpoint *endpoint = instance->type->endpoint;
@@ -258,35 +240,62 @@ static bool may_call(const struct engine *engine, const struct endpoint *endpoin
     return endpoint->in_flight < endpoint->limit;
 }
 
-static void dispatch_one(struct engine *engine, struct endpoint *endpoint)
+/* True if the instance has its values and its first message in memory. */
+static bool is_whole(struct engine *engine, struct instance *instance)
 {
-    struct instance *instance = container_of(list_pop(&endpoint->ready), struct instance, queue);
+    if (!instance->is_loaded && instance->type->number == TYPE_NUMBER_NONE) {
+        instance->is_loaded = true; /* its type never answered: it has no rows */
+    }
+    return instance->is_loaded && mailbox_warm(engine, instance);
+}
 
+/* What is in memory of instances that wait is bounded by this: they are read when their turn has come. */
+static void fetch(struct engine *engine, struct instance *instance)
+{
+    if (!instance->is_loaded) {
+        load(engine, instance);
+    } else {
+        mailbox_thaw(engine, instance);
+    }
+}
+
+/* False if the first in line must wait for a read credit. */
+static bool dispatch_one(struct engine *engine, struct endpoint *endpoint)
+{
+    struct instance *instance = container_of(list_first(&endpoint->ready), struct instance, queue);
+    const bool is_passable = types_is_passable(instance->type);
+    const bool needs_read = is_passable && !is_whole(engine, instance);
+
+    if (needs_read && engine->reads_in_flight >= engine->options.reads_in_flight_max) {
+        return false;
+    }
+    list_remove(&endpoint->ready, &instance->queue);
     engine->ready_count--;
     instance->phase = PHASE_IDLE;
-    if (!types_is_passable(instance->type)) {
+    if (!is_passable) {
         calls_pend(instance);
-        return;
+        return true;
     }
-    if (!mailbox_warm(engine, instance)) { /* its bodies were chilled while it waited */
-        mailbox_thaw(engine, instance);
-        return;
+    if (needs_read) {
+        fetch(engine, instance);
+        return true;
     }
     (void)instance_expire(engine, instance); /* how many is in the metrics */
     const uint32_t count = cut(engine, instance);
     if (count == 0) {
         instance->phase = PHASE_SYNCING;
         list_push(&engine->syncing, &instance->queue);
-        return;
+        return true;
     }
     call(engine, instance, count);
+    return true;
 }
 
 void calls_dispatch(struct engine *engine)
 {
     for (uint32_t i = 0; i < engine->options.registry->endpoint_count; i++) {
-        while (may_call(engine, &engine->endpoints[i])) {
-            dispatch_one(engine, &engine->endpoints[i]);
+        struct endpoint *endpoint = &engine->endpoints[i];
+        while (may_call(engine, endpoint) && dispatch_one(engine, endpoint)) {
         }
     }
 }

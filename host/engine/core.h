@@ -402,7 +402,8 @@ void epochs_promise(struct engine *engine, const struct effect_answer *answer);
 void epochs_seal_if_due(struct engine *engine);
 void epochs_committed(struct engine *engine, const struct input_committed *input);
 uint64_t epochs_wake_ms(const struct engine *engine);
-bool epochs_is_full(const struct engine *engine); /* run-ahead ends: no more calls */
+bool epochs_is_full(const struct engine *engine);   /* run-ahead ends: no more calls */
+bool epochs_must_wait(const struct engine *engine); /* no more results either, before the next commit */
 /* True if `count` numbers can be handed out now; otherwise the ceiling is raised with the next epoch. */
 bool epochs_has_numbers(struct engine *engine, uint64_t count);
 uint64_t epochs_take_number(struct engine *engine);
@@ -563,7 +564,9 @@ void recovery_rows(struct engine *engine, const struct input_rows *rows);
 void recovery_committed(struct engine *engine); /* the first epoch is on disk */
 
 /* retry.c: pure */
-enum blame { BLAME_NOBODY, BLAME_ENDPOINT, BLAME_INSTANCE, BLAME_MESSAGE };
+enum blame { BLAME_NOBODY, BLAME_ENDPOINT, BLAME_TYPE, BLAME_INSTANCE, BLAME_MESSAGE };
 enum blame retry_blame(enum call_outcome outcome, int http_status, bool others_succeeded);
+/* True if the failure may be that of one function's path rather than of the whole endpoint. */
+bool retry_is_of_path(const struct input_result *input);
 /* first * factor^(failures - 1), at most max; then up to a fifth off, by `random` (any value). */
 uint64_t retry_delay_ms(const struct retry_policy *policy, uint32_t failures, uint64_t random);

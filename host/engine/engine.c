@@ -27,7 +27,7 @@ void engine_options_default(struct engine_options *options)
         .parked_max = 100000,
         .invocations_max = 65536,
         .timers_max = 10000000,
-        .types_max = 4096,
+        .types_max = 16384,
         .calls_in_flight_max = LIMIT_CALLS_IN_FLIGHT_MAX,
         .call_bytes_max = 256u << 20,
         .reads_in_flight_max = LIMIT_READS_IN_FLIGHT_MAX,
@@ -243,8 +243,9 @@ static void take_message(struct engine *engine, const struct input_message *mess
     struct function_type *type = types_get(engine, message->target.space, message->target.name);
     if (type == NULL || type->endpoint == NULL) {
         refuse(engine, message, type == NULL ? ERR_OVERLOADED : ERR_UNKNOWN_FUNCTION,
-               type == NULL ? "too many function types are in use; raise the limit or name the types in the module file"
-                            : "no endpoint serves this function; add it to the module file");
+               type == NULL
+                   ? "too many function names are in use; send only to functions that exist, and restart the host"
+                   : "no endpoint serves this function; add it to the module file");
         return;
     }
     char hex[INVOCATION_HEX_BYTES + 1];
@@ -378,7 +379,7 @@ void engine_step(struct engine *engine, uint64_t now_ms, struct input *inputs, u
     epochs_free_released(engine);
     engine->effect_count = 0;
     if (now_ms > engine->now_ms) {
-        engine->now_ms = now_ms; /* after a start it may still lie behind the time the store continues from */
+        engine->now_ms = now_ms; /* after a start it may still lie behind the time the store goes on from */
     }
     for (uint32_t i = 0; i < input_count && engine->phase != ENGINE_DEAD; i++) {
         take_input(engine, &inputs[i]);
@@ -402,6 +403,11 @@ bool engine_is_ready(const struct engine *engine)
 bool engine_is_stopped(const struct engine *engine)
 {
     return engine->phase == ENGINE_STOPPED;
+}
+
+uint64_t engine_now_ms(const struct engine *engine)
+{
+    return engine->now_ms;
 }
 
 const char *engine_store_id(const struct engine *engine)

@@ -52,6 +52,8 @@ void engine_step(struct engine *engine, uint64_t now_ms, struct input *inputs, u
 
 bool engine_is_ready(const struct engine *engine);   /* recovery is done */
 bool engine_is_stopped(const struct engine *engine); /* after INPUT_STOP: everybody answered, everything on disk */
+/* The engine's time. After recovery it may lie ahead of the times it was given: who gives them goes on from it. */
+uint64_t engine_now_ms(const struct engine *engine);
 /* The store id in hex once recovery read or made it, else "". Valid as long as the engine. */
 const char *engine_store_id(const struct engine *engine);
 /* Brings the gauges of `metrics` up to date. */

@@ -106,6 +106,11 @@ bool epochs_is_full(const struct engine *engine)
     return engine->open->bytes >= engine->options.commit_bytes;
 }
 
+bool epochs_must_wait(const struct engine *engine)
+{
+    return epochs_is_full(engine) && has_changes(engine->open);
+}
+
 /* ---- numbers ------------------------------------------------------------------------------------------- */
 
 bool epochs_has_numbers(struct engine *engine, uint64_t count)

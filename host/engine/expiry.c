@@ -137,6 +137,7 @@ static void judge_row(struct engine *engine, uint64_t due_ms, uint32_t type_numb
 void expiry_rows(struct engine *engine, const struct input_rows *rows)
 {
     uint64_t next_ms = engine->expiry_since_ms;
+    bool has_future = false;
 
     for (uint32_t i = 0; i < rows->row_count; i++) {
         uint64_t due_ms = 0;
@@ -149,11 +150,12 @@ void expiry_rows(struct engine *engine, const struct input_rows *rows)
         }
         if (due_ms > engine->now_ms) {
             next_ms = due_ms < next_ms ? due_ms : next_ms;
+            has_future = true;
             break;
         }
         judge_row(engine, due_ms, type_number, id);
     }
-    if (rows->is_cut && next_ms > engine->now_ms + EXPIRY_PAGE_MS) {
+    if (rows->is_cut && !has_future && next_ms > engine->now_ms + EXPIRY_PAGE_MS) {
         next_ms = engine->now_ms + EXPIRY_PAGE_MS;
     }
     engine->expiry_next_ms = earlier(next_ms, engine->expiry_since_ms);

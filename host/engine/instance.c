@@ -382,7 +382,7 @@ void instance_load_rows(struct engine *engine, struct instance *instance, const 
     if (instance->expiry_due != 0) {
         expiry_judge(engine, instance);
     }
-    calls_schedule(engine, instance);
+    calls_reschedule(engine, instance); /* its turn had come */
 }
 
 /* ---- blocks, eviction ---------------------------------------------------------------------------------- */
@@ -423,6 +423,22 @@ void instance_free(struct engine *engine, struct instance *instance)
     free(instance);
 }
 
+/* The values of a clean instance that waits are read again when its turn comes. */
+static void unload(struct engine *engine, struct instance *instance)
+{
+    if (instance->phase != PHASE_READY && instance->phase != PHASE_PENDING && instance->phase != PHASE_BACKOFF) {
+        return;
+    }
+    mailbox_chill_all(engine, instance);
+    if (!instance->is_on_disk || instance->changed_epoch > engine->committed || link_is_linked(&instance->dirty)) {
+        return;
+    }
+    for (uint32_t i = 0; i < instance->value_capacity; i++) {
+        set_bytes(engine, instance, &instance->values[i], SLICE_EMPTY);
+    }
+    instance->is_loaded = false;
+}
+
 static bool is_evictable(const struct engine *engine, const struct instance *instance)
 {
     return instance->phase == PHASE_IDLE && instance->mailbox.count == 0 && instance->read == NULL &&
@@ -447,9 +463,7 @@ void instances_evict(struct engine *engine)
             instance_free(engine, instance);
             continue;
         }
-        if (instance->phase != PHASE_IN_FLIGHT && instance->held == NULL) { /* a held result needs its messages */
-            mailbox_chill_all(engine, instance);
-        }
+        unload(engine, instance);
         list_remove(&engine->instances_lru, &instance->lru);
         list_push(&engine->instances_lru, &instance->lru);
     }

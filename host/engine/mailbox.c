@@ -274,7 +274,7 @@ void mailbox_rows(struct engine *engine, struct instance *instance, const struct
         instance_set_blocked(engine, instance, BLOCKED_CORRUPT);
         return;
     }
-    calls_schedule(engine, instance);
+    calls_reschedule(engine, instance); /* its turn had come */
 }
 
 void mailbox_put(struct engine *engine, struct body *body)

@@ -31,6 +31,12 @@ enum blame retry_blame(enum call_outcome outcome, int http_status, bool others_s
     return BLAME_ENDPOINT;
 }
 
+bool retry_is_of_path(const struct input_result *input)
+{
+    return input->outcome == CALL_WRONG_TYPE || (input->outcome == CALL_HTTP_STATUS && input->http_status < 500 &&
+                                                 input->http_status != 408 && input->http_status != 429);
+}
+
 uint64_t retry_delay_ms(const struct retry_policy *policy, uint32_t failures, uint64_t random)
 {
     uint64_t delay_ms = policy->first_ms;

@@ -112,9 +112,25 @@ static void the_system_gives_sane_readings(void **state)
     assert_true(clock_monotonic_us() >= before);
 }
 
+static void it_goes_on_from_a_later_time(void **state)
+{
+    (void)state;
+    const struct clock_reading begin = {.wall_ms = 1000000, .boot_us = 5000000};
+    const struct clock_reading later = {.wall_ms = 1000500, .boot_us = 5500000};
+    struct clock clock;
+
+    clock_init(&clock, &begin);
+    clock_go_on_from(&clock, 1060000);
+    assert_int_equal(clock.now_ms, 1060000);
+    clock_go_on_from(&clock, 1000); /* never backwards */
+    const uint64_t now_ms = clock_advance(&clock, &later);
+    assert_in_range(now_ms, 1060490, 1060500); /* it runs, and is steered back slowly */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_goes_on_from_a_later_time),
         cmocka_unit_test(follows_boot_time),
         cmocka_unit_test(loses_nothing_to_rounding),
         cmocka_unit_test(a_step_forward_is_approached_slowly),
