@@ -15,7 +15,7 @@ static void count_failure(struct sim *sim, const struct call *call, const struct
 {
     const bool is_message =
         result->outcome == CALL_BAD_ANSWER ||
-        (result->outcome == CALL_HTTP_STATUS && (result->http_status == 500 || result->http_status == 400));
+        (result->outcome == CALL_HTTP_STATUS && (result->http_status == 500 || result->http_status == 422));
 
     if (result->outcome == CALL_ANSWERED && result->take_result->has_failure) {
         const struct failure *failure = &result->take_result->failure;
@@ -111,13 +111,13 @@ static bool confirm_pending(struct sim *sim, uint32_t index)
     return sim->law == LAW_NONE;
 }
 
-bool check_log(struct sim *sim, uint32_t index, struct slice entries, uint32_t must_have)
+bool check_log(struct sim *sim, uint32_t index, struct slice entries, uint32_t base, uint32_t must_have)
 {
     struct instance *instance = &sim->instances[index];
-    const uint32_t count = (uint32_t)(entries.size / 8);
+    const uint32_t count = base + (uint32_t)(entries.size / 8);
 
-    for (uint32_t i = 0; i < count; i++) {
-        const struct entry entry = ledger_log_entry(entries, i);
+    for (uint32_t i = base; i < count; i++) {
+        const struct entry entry = ledger_log_entry(entries, i - base);
         if (i >= instance->live_count) {
             if (entry.outcome != instance->pending || entry.outcome == 0) {
                 blame_outcome(sim, entry.outcome, entry.tag > sim->message_count ? 0 : entry.tag);
@@ -141,11 +141,26 @@ bool check_log(struct sim *sim, uint32_t index, struct slice entries, uint32_t m
 
 /* ---- state in a call ---------------------------------------------------------------------------------- */
 
-bool check_may_expire(uint32_t state, const struct value *value, uint64_t now_ms)
+bool check_may_expire(const struct sim *sim, uint32_t state, const struct value *value, uint64_t now_ms)
 {
     int64_t expire_ms = 0;
 
-    return state_expiry(state, &expire_ms) != EXPIRY_NONE && now_ms >= value->written_ms_min + (uint64_t)expire_ms;
+    return state_expiry(sim, state, &expire_ms) != EXPIRY_NONE && now_ms >= value->written_ms_min + (uint64_t)expire_ms;
+}
+
+bool check_log_may_expire(struct sim *sim, uint32_t index, uint32_t count)
+{
+    const struct instance *instance = &sim->instances[index];
+
+    if (count == 0 || instance->live_count != instance->disk_count) {
+        return false; /* time passes by the hour only when all is on disk */
+    }
+    const struct value next = {.written_ms_min = sim->outcomes[instance->pending].given_ms};
+    if (instance->pending != 0 && check_may_expire(sim, 0, &next, sim_engine_ms(sim))) {
+        return false;
+    }
+    const struct value last = {.written_ms_min = sim->outcomes[instance->log[count - 1].outcome].given_ms};
+    return check_may_expire(sim, 0, &last, sim_engine_ms(sim) + sim->skew_ms);
 }
 
 static void check_state(struct sim *sim, uint32_t index, uint32_t state, struct slice shown)
@@ -157,7 +172,7 @@ static void check_state(struct sim *sim, uint32_t index, uint32_t state, struct 
         if (shown.size > 0) {
             sim_fail(sim, LAW_5, "state %s of instance %u is shown, and is not set", state_name(state), index);
         }
-        if (value->is_set && !check_may_expire(state, value, sim_engine_ms(sim) + sim->skew_ms)) {
+        if (value->is_set && !check_may_expire(sim, state, value, sim_engine_ms(sim) + sim->skew_ms)) {
             sim_fail(sim, LAW_5, "state %s of instance %u is set by outcome %u, and is not shown", state_name(state),
                      index, value->outcome);
         }
@@ -194,7 +209,10 @@ static void check_states(struct sim *sim, struct call *call, const struct effect
         sim_fail(sim, LAW_5, "the log of instance %u is not what was written", call->instance);
         return;
     }
-    if (!check_log(sim, call->instance, entries, instance->live_count)) {
+    if (entries.size == 0 && check_log_may_expire(sim, call->instance, instance->live_count)) {
+        instance->live_base = instance->live_count;
+    }
+    if (!check_log(sim, call->instance, entries, instance->live_base, instance->live_count)) {
         return;
     }
     if (instance->pending != 0) {
@@ -202,7 +220,7 @@ static void check_states(struct sim *sim, struct call *call, const struct effect
         sim->outcomes[instance->pending].is_refused = true;
         instance->pending = 0;
     }
-    call->log_count = instance->live_count;
+    call->log_count = instance->live_count - instance->live_base;
     for (uint32_t state = 1; state < STATES_MAX; state++) {
         check_state(sim, call->instance, state, shown[state]);
     }

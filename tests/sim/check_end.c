@@ -50,6 +50,11 @@ static bool is_quiet(const struct sim *sim)
         sim->committing != NULL || sim->waiters_open > 0 || sim->is_stopping) {
         return false;
     }
+    return check_is_clean(sim);
+}
+
+bool check_is_clean(const struct sim *sim)
+{
     for (uint32_t i = 0; i < sim->instance_count; i++) {
         if (sim->instances[i].live_count != sim->instances[i].disk_count || sim->instances[i].pending != 0) {
             return false;
@@ -80,7 +85,7 @@ bool check_is_blocked(struct sim *sim)
             waiting++;
         }
     }
-    return is_full && is_quiet(sim) && metrics_get(sim->metrics, METRIC_INSTANCES_BLOCKED) == waiting;
+    return is_full && waiting > 0 && is_quiet(sim) && metrics_get(sim->metrics, METRIC_INSTANCES_BLOCKED) == waiting;
 }
 
 static void check_message_end(struct sim *sim, uint32_t tag)
@@ -139,10 +144,14 @@ void check_settled(struct sim *sim)
         sim_fail(sim, LAW_9, "long after the end %u asks, %u expiries and %u tokens are on disk",
                  counts[STORE_INVOCATION], counts[STORE_EXPIRY], counts[STORE_TOKEN]);
     }
+    if (sim->all_expires && (counts[STORE_INSTANCE] > 0 || counts[STORE_STATE] > 0)) {
+        sim_fail(sim, LAW_9, "all has expired, and %u instances and %u large values are on disk",
+                 counts[STORE_INSTANCE], counts[STORE_STATE]);
+    }
     for (uint32_t i = 0; i < sim->instance_count; i++) {
         for (uint32_t state = 1; state < STATES_MAX; state++) {
             int64_t expire_ms = 0;
-            if (sim->instances[i].disk[state].is_set && state_expiry(state, &expire_ms) != EXPIRY_NONE) {
+            if (sim->instances[i].disk[state].is_set && state_expiry(sim, state, &expire_ms) != EXPIRY_NONE) {
                 sim_fail(sim, LAW_9, "state %s of instance %u never left the disk", state_name(state), i);
             }
         }

@@ -11,7 +11,7 @@
 #include "check.h"
 #include "sim.h"
 
-enum { NUMBER_SLOTS = 1 << 17, ENTRY_BYTES = 8 };
+enum { NUMBER_SLOTS = 1 << 17, ENTRY_BYTES = 8, ALL_EXPIRE_MS = 3000 * 1000 };
 
 static const char message_mark[] = "SIM1";
 
@@ -238,10 +238,12 @@ const char *state_typename(uint32_t state)
     return names[state];
 }
 
-enum expiry_mode state_expiry(uint32_t state, int64_t *out_expire_ms)
+enum expiry_mode state_expiry(const struct sim *sim, uint32_t state, int64_t *out_expire_ms)
 {
-    *out_expire_ms = state == 2 ? 20000 : state == 4 ? 60000 : 0;
-    return state == 2 ? EXPIRY_AFTER_WRITE : state == 4 ? EXPIRY_AFTER_INVOKE : EXPIRY_NONE;
+    const int64_t others_ms = sim->all_expires ? ALL_EXPIRE_MS : 0;
+
+    *out_expire_ms = state == 2 ? 20000 : state == 4 ? 60000 : others_ms;
+    return state == 2 ? EXPIRY_AFTER_WRITE : state == 4 || sim->all_expires ? EXPIRY_AFTER_INVOKE : EXPIRY_NONE;
 }
 
 /* ---- addresses ---------------------------------------------------------------------------------------- */
@@ -348,6 +350,7 @@ void ledger_crash(struct sim *sim)
             sim->messages[instance->log[--instance->live_count].tag].live--;
         }
         memcpy(instance->live, instance->disk, sizeof instance->live);
+        instance->live_base = instance->disk_base;
         instance->pending = 0;
         instance->call = 0;
     }

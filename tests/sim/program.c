@@ -251,12 +251,12 @@ static void set_log(struct making *making)
     struct mutation *mutation = &making->result->mutations[making->result->mutation_count++];
     struct buf buf;
 
-    check(making->call->log_count <= instance->live_count);
+    check(instance->live_base + making->call->log_count == instance->live_count);
     const uint32_t count = making->call->log_count + outcome->handled_count;
     struct entry *log = arena_alloc(making->result->arena, count * sizeof *log);
     check(log != NULL);
     if (making->call->log_count > 0) {
-        memcpy(log, instance->log, making->call->log_count * sizeof *log);
+        memcpy(log, instance->log + instance->live_base, making->call->log_count * sizeof *log);
     }
     for (uint32_t i = 0; i < outcome->handled_count; i++) {
         log[making->call->log_count + i] = (struct entry){.tag = outcome->tags[i], .outcome = making->id};
@@ -342,7 +342,10 @@ static bool make_handshake(struct making *making)
             struct state_spec *spec = &result->missing[result->missing_count++];
             spec->name = copy_text(result, state_name(state));
             spec->typename_ = copy_text(result, state_typename(state));
-            spec->mode = state_expiry(state, &spec->expire_ms);
+            spec->mode = state_expiry(sim, state, &spec->expire_ms);
+            if ((making->call->shown & 1u << state) != 0 && random_chance(&making->random, 500)) {
+                spec->typename_ = copy_text(result, "sim/changed");
+            }
         }
     }
     if (result->missing_count > 0) {
@@ -418,7 +421,7 @@ static void run_function(struct sim *sim, struct call *call, struct input_result
 
 static void fail_call(struct sim *sim, struct input_result *out)
 {
-    static const int statuses[] = {404, 408, 413, 415, 429, 429, 500, 502, 503, 503, 504};
+    static const int statuses[] = {404, 408, 413, 415, 429, 429, 500, 502, 503, 503, 504, 422};
     const uint32_t way = random_below(&sim->random, 10);
 
     out->text = "the world is unfriendly";

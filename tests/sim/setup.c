@@ -63,7 +63,9 @@ static void setup_registry(struct sim *sim)
     sim->types[sim->type_count++] = (struct type){.space = "wild", .name = "w1", .endpoint = wild};
     registry->egress_count = EGRESSES_MAX;
     registry->egresses = arena_alloc(arena, EGRESSES_MAX * sizeof registry->egresses[0]);
-    registry->egresses[0] = (struct egress_config){SLICE("sim"), SLICE("e0"), 1 << 30};
+    const uint64_t egress_bytes_max =
+        random_chance(&sim->random, 100) ? random_between(&sim->random, 100, 20000) : 1 << 30;
+    registry->egresses[0] = (struct egress_config){SLICE("sim"), SLICE("e0"), egress_bytes_max};
     registry->egresses[1] = (struct egress_config){SLICE("sim"), SLICE("e1"), 1 << 30};
     sim->registry = registry;
 }
@@ -149,6 +151,10 @@ static void setup_limits(struct sim *sim)
     options->calls_in_flight_max = is_tiny ? random_between(random, 1, 8) : 256;
     options->reads_in_flight_max = is_tiny ? random_between(random, 1, 4) : 64;
     options->scan_rows_max = is_tiny ? random_between(random, 1, 7) : 256;
+    if (random_chance(random, 100)) {
+        options->types_max = random_between(random, 1, 4);
+        sim->is_tight_on_types = true;
+    }
     options->store_bytes_soft_max = (uint64_t)1 << 40;
     options->store_bytes_hard_max = (uint64_t)1 << 41;
 }
@@ -162,6 +168,7 @@ void setup_world(struct sim *sim)
     setup_faults(sim);
     setup_limits(sim);
     plant_setup(sim);
+    sim->all_expires = random_chance(&sim->random, 250);
     sim->clients_left = sim->options.steps / 4 + 1;
 }
 

@@ -147,8 +147,10 @@ struct instance {
     uint32_t type;
     uint8_t *id;
     uint32_t id_bytes;
-    struct entry *log; /* [0..disk_count) is on disk, [0..live_count) is what a call must show */
+    struct entry *log;  /* all ever: [disk_base..disk_count) is on disk, [live_base..live_count) a call must show */
+    uint32_t live_base; /* what came before it expired */
     uint32_t live_count;
+    uint32_t disk_base;
     uint32_t disk_count;
     uint32_t log_capacity;
     uint32_t pending; /* outcome given to the engine, not yet known to be applied or refused; 0: none */
@@ -298,12 +300,14 @@ struct sim {
     struct sim_options options;
     struct random random;
     struct faults faults;
-    bool is_draining;   /* faults have stopped */
-    uint64_t now_ms;    /* of the world: never backwards, even if the host's clock is */
-    uint64_t behind_ms; /* the host's clock lies so far behind it in this life */
-    uint64_t engine_ms; /* the engine's clock: never behind the store's time */
-    uint64_t wake_ms;   /* by the world's time */
-    uint64_t hash;      /* over every byte of every effect */
+    bool is_draining;       /* faults have stopped */
+    bool all_expires;       /* every state value has a time to live, the log too */
+    bool is_tight_on_types; /* fewer function types fit than there are */
+    uint64_t now_ms;        /* of the world: never backwards, even if the host's clock is */
+    uint64_t behind_ms;     /* the host's clock lies so far behind it in this life */
+    uint64_t engine_ms;     /* the engine's clock: never behind the store's time */
+    uint64_t wake_ms;       /* by the world's time */
+    uint64_t hash;          /* over every byte of every effect */
     uint32_t steps;
     uint32_t idle_steps;
 
@@ -398,7 +402,7 @@ void ledger_disk(struct sim *sim, uint32_t instance, uint32_t count);
 void ledger_crash(struct sim *sim); /* what the engine must show is what is on disk again */
 const char *state_name(uint32_t state);
 const char *state_typename(uint32_t state);
-enum expiry_mode state_expiry(uint32_t state, int64_t *out_expire_ms);
+enum expiry_mode state_expiry(const struct sim *sim, uint32_t state, int64_t *out_expire_ms);
 
 /* program.c: what a function does with a call, and how the answer travels. */
 void program_run(struct sim *sim, struct call *call);
@@ -430,9 +434,11 @@ struct slice disk_value(const struct disk_row *row);
 void check_call(struct sim *sim, struct call *call, const struct effect_call *effect);
 void check_given(struct sim *sim, const struct call *call, uint32_t outcome, const struct input_result *result);
 /* The log of an instance as somebody shows it: what it must begin with, and the outcome it may go on with. */
-bool check_log(struct sim *sim, uint32_t instance, struct slice entries, uint32_t must_have);
+bool check_log(struct sim *sim, uint32_t instance, struct slice entries, uint32_t base, uint32_t must_have);
+/* True if all of an instance's log up to `count` may have expired. */
+bool check_log_may_expire(struct sim *sim, uint32_t instance, uint32_t count);
 /* True if a value of this state, written then, may have expired by `now_ms`. */
-bool check_may_expire(uint32_t state, const struct value *value, uint64_t now_ms);
+bool check_may_expire(const struct sim *sim, uint32_t state, const struct value *value, uint64_t now_ms);
 bool check_may_be_dropped(const struct sim *sim, const struct message *message);
 void check_figures(struct sim *sim);
 bool check_is_on_disk(const struct message *message);
@@ -441,6 +447,7 @@ void check_sealed(struct sim *sim, const struct epoch *epoch);
 void check_answer(struct sim *sim, const struct effect_answer *answer, uint64_t given_from);
 void check_limits(struct sim *sim);
 void check_end(struct sim *sim);
+bool check_is_clean(const struct sim *sim); /* all that was applied is on disk */
 bool check_is_drained(const struct sim *sim);
 /* What stays in mailboxes is kept there by a full table, and every instance that waits shows as blocked. */
 bool check_is_blocked(struct sim *sim);

@@ -17,6 +17,8 @@ enum {
     DRAIN_MS_MAX = 3600 * 1000, /* simulated time after the faults in which all must come to rest */
     DRAIN_STEPS_MAX = 200000,
     SETTLE_MS = 900 * 1000, /* longer than asks and expiring values last */
+    SETTLE_ALL_MS = 3300 * 1000,
+    SETTLE_LAST_MS = 5000, /* for what became due in the last step */
     STOP_MS_MAX = 120 * 1000,
     STOP_STEPS_MIN = 500,
     SPIN_STEPS_MAX = 2000,
@@ -351,7 +353,9 @@ static void take_event(struct sim *sim, struct turn *turn, struct event *event)
         turn->is_crash = sim->engine != NULL;
         break;
     case EVENT_JUMP:
-        sim->now_ms += random_below(&sim->random, 7200 * 1000);
+        if (!sim->all_expires || (sim->committing == NULL && check_is_clean(sim))) {
+            sim->now_ms += random_below(&sim->random, 7200 * 1000);
+        }
         break;
     case EVENT_CLIENT:
         edges_client(sim, turn->inputs, &turn->count, turn->arena);
@@ -577,7 +581,8 @@ static void drain(struct sim *sim, uint64_t least_ms)
 /* Time passes, and in the end the host is stopped and started once more: it must find the same again. */
 static void settle(struct sim *sim)
 {
-    drain(sim, SETTLE_MS);
+    drain(sim, sim->all_expires ? SETTLE_ALL_MS : SETTLE_MS);
+    drain(sim, SETTLE_LAST_MS);
     if (sim->law == LAW_NONE) {
         check_settled(sim);
     }
