@@ -81,6 +81,27 @@ def test_failure_takes_back_to_its_mark(step: int, code: str, retryable: bool) -
     assert first.failure.index == 0
 
 
+def test_an_answer_that_fails_leaves_no_trace_in_the_state() -> None:
+    failing = proa.App()
+
+    @failing.function("a/mute")
+    async def mute(ctx: proa.Context[Total], step: int) -> int:
+        ctx.state.total += step
+        return "not a number" if step == 7 else ctx.state.total  # type: ignore[return-value]
+
+    @failing.function("a/both")
+    async def both(ctx: proa.Context[Total], step: int) -> int:
+        ctx.state.total += step
+        if step == 7:
+            ctx.defer()
+        return ctx.state.total
+
+    for name in ("a/mute", "a/both"):
+        result = call(failing, f"{name}/1", 1, 7, states=UNSET, caller=ASKER).result
+        assert result.failure.index == 1
+        assert result.state_mutations[0].state_value.value == b"\x09\x01" + bytes(7)
+
+
 @pytest.mark.parametrize("step", [13, 14])
 def test_failure_without_the_feature(step: int) -> None:
     answer = call(app, "a/work/1", 1, step, states=UNSET, partial=False)

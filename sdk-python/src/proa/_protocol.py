@@ -84,19 +84,18 @@ class Call:
         return (context, message) if function.takes_message else (context,)
 
     def end(self, context: Context[Any], invocation: wire.ToFunction.Invocation, result: Any) -> None:
-        """Keep what one message changed, and answer who asked."""
-        context.state._keep()
+        """Answer who asked, then keep what one message changed: a message that fails here must leave no trace."""
+        caller = invocation.caller
         if context._deferred:
             if result is not None and not isinstance(result, ReplyTo):
                 raise UsageError("the handler deferred its answer and returned one as well; do one of the two")
-            return
-        caller = invocation.caller
-        if caller.type == REPLY_TYPE and caller.namespace == HOST_NAMESPACE:
+        elif caller.type == REPLY_TYPE and caller.namespace == HOST_NAMESPACE:
             codec = _NOTHING if result is None else self.function.reply_codec
             try:
                 put_reply(self.effects, caller.id, codec, result)
             except ValueEncodeError as error:
                 raise ValueEncodeError(f"the answer of function {self.function.typename}: {error}") from error
+        context.state._keep()
 
     def fail(self, index: int, error: Exception) -> None:
         """Take back what a failed message did."""
