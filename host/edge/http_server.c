@@ -35,6 +35,7 @@ enum {
     CLOSE_POLL_MS = 10,
     RECEIVE_IDLE_FACTOR = 2, /* a request has twice the idle time to arrive, an answer ten times to leave */
     SEND_IDLE_FACTOR = 10,
+    WAITING_S = 660, /* an ask may wait 600 s */
     /* Suspend and resume without the wake-up descriptor that MHD_ALLOW_SUSPEND_RESUME adds: only the loop resumes. */
     FLAG_SUSPEND = MHD_ALLOW_SUSPEND_RESUME & ~MHD_USE_ITC,
 };
@@ -450,7 +451,8 @@ static uint64_t lifetime_s(const struct slot *slot)
         return idle_s * RECEIVE_IDLE_FACTOR;
     case SLOT_ANSWERED:
         return idle_s * SEND_IDLE_FACTOR;
-    case SLOT_WAITING: /* the handler's deadline ends it */
+    case SLOT_WAITING:
+        return WAITING_S;
     case SLOT_FREE:
     default:
         return UINT64_MAX / 1000000;
@@ -463,8 +465,15 @@ static void shut_down(const struct slot *slot)
     (void)shutdown(slot->fd, SHUT_RDWR); /* fails only if the client has gone first */
 }
 
+/* Longer than any timeout a client may ask for: its answer waits for a disk that has been full for long. */
 static void sweep(struct http_server *server)
 {
+    static const struct http_answer too_long = {
+        .status = 503,
+        .content_type = "application/problem+json",
+        .body = SLICE("{\"type\":\"urn:proa:problem:overloaded\",\"title\":\"A limit is reached\",\"status\":503,"
+                      "\"detail\":\"the disk took nothing for minutes; whether the message was taken is not known\","
+                      "\"code\":\"overloaded\",\"source\":\"host\"}")};
     const uint64_t now_us = clock_monotonic_us();
 
     if (now_us < server->next_sweep_us) {
@@ -473,7 +482,12 @@ static void sweep(struct http_server *server)
     server->next_sweep_us = now_us + SWEEP_US;
     for (struct link *link = list_first(&server->used); link != NULL; link = list_next(&server->used, link)) {
         const struct slot *slot = container_of(link, struct slot, link);
-        if (now_us - slot->since_us > lifetime_s(slot) * 1000000) {
+        if (now_us - slot->since_us <= lifetime_s(slot) * 1000000) {
+            continue;
+        }
+        if (slot->state == SLOT_WAITING) {
+            http_server_answer(server, slot->request.id, &too_long);
+        } else {
             shut_down(slot);
         }
     }

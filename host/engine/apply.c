@@ -360,7 +360,9 @@ void apply_result(struct engine *engine, const struct call *call, struct result 
     struct instance *instance = call->instance;
     struct function_type *type = instance->type;
 
-    if (take_result->has_failure && slice_equal(take_result->failure.code, SLICE("unknown_function"))) {
+    const struct failure *failure = &take_result->failure;
+    if (take_result->has_failure && failure->is_retryable && failure->index == 0 &&
+        slice_equal(failure->code, SLICE("unknown_function"))) {
         types_block(engine, type, "its endpoint does not know this function; deploy it or mend the module file");
         calls_pend(instance);
         result_destroy(take_result);

@@ -101,7 +101,7 @@ void blame_failure(struct engine *engine, struct call *call, const struct input_
 
     enum blame blame = retry_blame(input->outcome, input->http_status, others_succeeded);
 
-    if (blame == BLAME_ENDPOINT && retry_is_of_path(input) && endpoint->successes > 0 &&
+    if (blame == BLAME_ENDPOINT && !call->is_probe && retry_is_of_path(input) && endpoint->successes > 0 &&
         (others_succeeded || !type->is_open)) {
         blame = BLAME_TYPE; /* a name somebody made up must not take its endpoint down */
     }
@@ -114,7 +114,6 @@ void blame_failure(struct engine *engine, struct call *call, const struct input_
         calls_schedule(engine, instance); /* last, so that probes go round: one bad path or message holds up nobody */
         break;
     case BLAME_TYPE:
-        calls_endpoint_up(engine, endpoint);
         types_block(engine, type, "its endpoint answers for other functions, but not for this one: %s",
                     input->text == NULL ? "no reason given" : input->text);
         calls_pend(instance);

@@ -228,8 +228,9 @@ struct invocation {
     struct invocation_id id;
     uint64_t due_ms;
     bool has_waiter;
-    bool is_written;   /* a sealed epoch holds its row */
-    struct body *body; /* its message, while no epoch needs it; NULL otherwise */
+    struct link abandoned; /* in engine.abandoned: its client left */
+    bool is_written;       /* a sealed epoch holds its row */
+    struct body *body;     /* its message, while no epoch needs it; NULL otherwise */
     uint64_t waiter;
     struct address target; /* behind this struct */
 };
@@ -338,11 +339,13 @@ struct engine {
     size_t call_bytes; /* of the calls in flight */
     uint32_t ready_count;
     uint32_t asks_waiting;
+    struct list abandoned; /* invocation.abandoned, oldest first */
 
     uint64_t expiry_next_ms;     /* look for expiry rows then; UINT64_MAX: none is known */
     uint64_t expiry_since_ms;    /* earliest row the read under way may not see */
     uint64_t expiry_after_epoch; /* not before this epoch is on disk */
     struct read *expiry_read;
+    struct key expiry_after; /* the next page of rows begins behind it; size 0: at the beginning */
 
     struct change_set *open;
     struct change_set *sealed;   /* being committed; NULL: the disk is free */

@@ -214,7 +214,7 @@ static const char *refusal(struct engine *engine, const struct input_message *me
     if (!epochs_has_numbers(engine, 1)) {
         return "no message numbers are free until the next commit; send the request again";
     }
-    if (message->is_ask && engine->invocations.count >= engine->options.invocations_max) {
+    if (message->is_ask && engine->asks_waiting >= engine->options.invocations_max) {
         return "too many asks wait for a reply; send the request again later";
     }
     if (!message->is_ask && message->delay_ms > 0 && engine->timers.count >= engine->options.timers_max) {

@@ -88,7 +88,8 @@ void expiry_run(struct engine *engine)
         return;
     }
     struct read *read = reads_create(engine, READ_EXPIRY, NULL, 1);
-    read->keys[0] = (struct key){.size = 1}; /* one zero byte: before every due time */
+    read->keys[0] = engine->expiry_after;
+    read->keys[0].bytes[read->keys[0].size++] = 0; /* the least key behind it */
     read->ranges[0] = (struct read_range){.kind = RANGE_FROM, .table = STORE_EXPIRY};
     read->rows_max = EXPIRY_ROWS;
     read->bytes_max = LIMIT_READ_BYTES_MAX;
@@ -154,6 +155,12 @@ void expiry_rows(struct engine *engine, const struct input_rows *rows)
             break;
         }
         judge_row(engine, due_ms, type_number, id);
+    }
+    engine->expiry_after.size = 0;
+    if (rows->is_cut && !has_future) {
+        const struct slice last = rows->rows[rows->row_count - 1].key;
+        memcpy(engine->expiry_after.bytes, last.data, last.size);
+        engine->expiry_after.size = (uint16_t)last.size;
     }
     if (rows->is_cut && !has_future && next_ms > engine->now_ms + EXPIRY_PAGE_MS) {
         next_ms = engine->now_ms + EXPIRY_PAGE_MS;

@@ -52,9 +52,15 @@ static struct invocation *create(struct engine *engine, const struct invocation_
     return invocation;
 }
 
+static void end(struct engine *engine, struct invocation *invocation);
+
 struct invocation *invocations_ask(struct engine *engine, const struct input_message *message)
 {
     check(find(engine, &message->invocation) == NULL);
+    if (engine->invocations.count >= engine->options.invocations_max && engine->abandoned.count > 0) {
+        end(engine,
+            container_of(list_first(&engine->abandoned), struct invocation, abandoned)); /* nobody waits for it */
+    }
     struct invocation *invocation = create(engine, &message->invocation, &message->target);
 
     invocation->due_ms = engine->now_ms + message->timeout_ms;
@@ -71,6 +77,7 @@ void invocations_load(struct engine *engine, const struct invocation_id *id, con
 
     invocation->due_ms = record->due_ms;
     invocation->is_written = true;
+    list_push(&engine->abandoned, &invocation->abandoned);
     engine_wake_at(engine, &invocation->wake, record->due_ms + PATIENCE_MS);
 }
 
@@ -93,6 +100,7 @@ static void promise(struct engine *engine, struct invocation *invocation, struct
 static void keep(struct engine *engine, struct invocation *invocation)
 {
     list_push(&engine->open->fresh_invocations, &invocation->fresh);
+    list_push(&engine->abandoned, &invocation->abandoned);
     epochs_changed(engine, 128);
 }
 
@@ -106,6 +114,9 @@ static void end(struct engine *engine, struct invocation *invocation)
         struct key key;
         key_invocation(&key, &invocation->id);
         epochs_delete(engine, STORE_INVOCATION, &key);
+    }
+    if (link_is_linked(&invocation->abandoned)) {
+        list_remove(&engine->abandoned, &invocation->abandoned);
     }
     engine_wake_clear(engine, &invocation->wake);
     table_remove(&engine->invocations, &invocation->node);

@@ -82,7 +82,7 @@ static void defaults(void **state)
     assert_int_equal(options.messages_max, 10000000);
     assert_int_equal(options.parked_max, 100000);
     assert_int_equal(options.reader_threads, 1);
-    assert_int_equal(options.helper_threads, 1);
+    assert_int_equal(options.helper_threads, 2);
     assert_int_equal(options.log_level, LOG_INFO);
     assert_int_equal(options.log_format, OPTIONS_LOG_AUTO);
     assert_false(options.allow_clock_ahead);
