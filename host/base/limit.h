@@ -26,6 +26,7 @@ enum {
     LIMIT_TYPES_MAX = 65536,                /* function types in one store */
     LIMIT_INGRESS_BODY_BYTES_MAX = 1 << 20, /* protobuf-c and jansson parse in one piece */
     LIMIT_ANSWER_BYTES_DEFAULT = 8 << 20,   /* of a function's answer */
+    LIMIT_RESULT_ITEMS_MAX = 65536,         /* effects of one answer: they are applied in one step of the loop */
     LIMIT_ANSWER_BYTES_MAX = 64 << 20,
     LIMIT_PARSE_INLINE_BYTES_MAX = 64 << 10, /* larger bodies are parsed by a helper, not on the loop */
     LIMIT_ARENA_BODY_FACTOR_MAX = 16,        /* arena of a parsed body: at most so many times its bytes */

@@ -267,8 +267,15 @@ static enum err_code convert_all_emitted(const pb_done *done, struct result *res
 
 static enum err_code convert_done(const pb_done *done, uint32_t message_count, struct result *result, struct err *err)
 {
-    enum err_code code = convert_mutations(done, result, err);
+    const size_t items =
+        done->n_state_mutations + done->n_outgoing_messages + done->n_delayed_invocations + done->n_outgoing_egresses;
 
+    if (items > LIMIT_RESULT_ITEMS_MAX) {
+        return err_set(err, ERR_BAD_ANSWER,
+                       "the answer has %zu effects, at most %d are applied in one step; send fewer", items,
+                       LIMIT_RESULT_ITEMS_MAX);
+    }
+    enum err_code code = convert_mutations(done, result, err);
     if (code == ERR_NONE) {
         code = convert_outgoing(done, result, err);
     }

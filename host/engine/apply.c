@@ -137,7 +137,8 @@ static enum blocked lacks_room(struct engine *engine, const struct result *resul
         (additions->messages > consumed &&
          engine->mail_count + additions->messages - consumed > options->messages_hard_max) ||
         (additions->timers > 0 && engine->timers.count + additions->timers > options->timers_max) ||
-        (grows && engine->figures.bytes_used > options->store_bytes_hard_max)) {
+        (grows && engine->figures.bytes_used > options->store_bytes_hard_max) ||
+        (grows && engine->memory_bytes > options->memory_bytes_max)) {
         return BLOCKED_FULL;
     }
     return BLOCKED_NOT;

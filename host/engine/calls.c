@@ -14,6 +14,7 @@ enum {
     IN_FLIGHT_FIRST = 32,           /* where the adaptive limit begins, and its floor */
     RETRY_AFTER_MS_MAX = 5 * 60000, /* a server may ask for more than is good for anybody */
     CALL_BYTES_PER_MESSAGE = 64,
+    INSTANCE_READ_BYTES = 256 << 10,
 };
 
 /* The pace at which an endpoint that is down is probed. */
@@ -65,6 +66,7 @@ static void load(struct engine *engine, struct instance *instance)
     key_instance_prefix(&read->keys[1], instance->type->number, instance->id, secret);
     read->ranges[0] = (struct read_range){.kind = RANGE_KEY, .table = STORE_INSTANCE};
     read->ranges[1] = (struct read_range){.kind = RANGE_PREFIX, .table = STORE_STATE};
+    read->bytes_max = INSTANCE_READ_BYTES; /* what does not fit is read value by value */
     instance->read = read;
     instance->phase = PHASE_LOADING;
     reads_start(engine, read);

@@ -19,6 +19,7 @@ void engine_options_default(struct engine_options *options)
         .commit_bytes = 16u << 20,
         .number_block = 1u << 24,
         .memory_bytes = 512u << 20,
+        .memory_bytes_max = UINT64_MAX,
         .mailbox_resident_max = 256,
         .messages_soft_max = 10000000,
         .messages_hard_max = 20000000,
@@ -207,6 +208,9 @@ static const char *refusal(struct engine *engine, const struct input_message *me
     }
     if (engine->mail_count >= engine->options.messages_soft_max) {
         return "too many messages wait in this host; send the request again later";
+    }
+    if (engine->memory_bytes > engine->options.memory_bytes_max) {
+        return "what waits fills the host's memory; send the request again later, or raise --memory-bytes";
     }
     if (epochs_is_full(engine)) {
         return "the disk does not keep up with the messages; send the request again later";

@@ -24,6 +24,7 @@ struct engine_options {
     uint32_t commit_bytes;         /* and at this size; beyond it no more calls go out */
     uint64_t number_block;         /* how far the ceiling of numbers is raised at a time */
     uint64_t memory_bytes;         /* budget of message bodies and clean instances held in memory */
+    uint64_t memory_bytes_max;     /* beyond it ingress gets 503, and results that add more than they consume wait */
     uint32_t mailbox_resident_max; /* messages of one instance whose bodies stay in memory */
     uint64_t messages_soft_max;    /* waiting messages: beyond it ingress gets 503 */
     uint64_t messages_hard_max;    /* beyond it a result that adds more than it consumes is not applied */
