@@ -11,12 +11,13 @@
 #include "limit.h"
 
 enum {
-    ERRORS_SHOWN_MAX = 100,        /* of one file */
+    MESSAGES_SHOWN_MAX = 100,      /* errors of one file; and as many warnings */
     REGISTRY_BYTES_MAX = 64 << 20, /* far above what a file at its limits comes to */
     NODES_BYTES_MAX = 32 << 20,    /* of one file while it is read */
     CONNECT_MS = 10000,            /* of one call's connecting */
     MAILBOX_MESSAGES_MAX = 100000, /* of one instance */
     SHOWN_BYTES_MAX = 80,
+    KINDS_MAX = 16,
 };
 
 /* Where something was said, for who says it again. */
@@ -78,31 +79,55 @@ void config_destroy(struct config *config)
     }
 }
 
+/* Adds one line; `mark` stands before the sentence. */
+static void say(struct config_source *source, uint32_t line, const char *mark, const char *sentence)
+{
+    buf_append_text(source->messages, source->input->file_name);
+    if (line > 0) {
+        buf_appendf(source->messages, ":%u", line);
+    }
+    buf_appendf(source->messages, ": %s", mark);
+    for (const char *at = sentence; *at != '\0'; at++) {
+        const bool is_control = (unsigned char)*at < 0x20 || *at == 0x7F;
+        buf_append_u8(source->messages, is_control ? '?' : (uint8_t)*at); /* a terminal obeys control characters */
+    }
+    buf_append_u8(source->messages, '\n');
+}
+
 void config_error(struct config_source *source, uint32_t line, const char *format, ...)
 {
     char sentence[LIMIT_ERR_TEXT_BYTES_MAX];
     va_list arguments;
 
     source->error_count++;
-    if (source->error_count > ERRORS_SHOWN_MAX) {
-        if (source->error_count == ERRORS_SHOWN_MAX + 1) {
-            buf_appendf(source->messages, "%s: there are more errors, which are not shown\n", source->input->file_name);
+    if (source->error_count > MESSAGES_SHOWN_MAX) {
+        if (source->error_count == MESSAGES_SHOWN_MAX + 1) {
+            say(source, 0, "", "there are more errors, which are not shown");
         }
         return;
     }
     va_start(arguments, format);
     (void)vsnprintf(sentence, sizeof sentence, format, arguments); /* cut text is still a sentence begun */
     va_end(arguments);
-    for (char *at = sentence; *at != '\0'; at++) {
-        if ((unsigned char)*at < 0x20 || *at == 0x7F) {
-            *at = '?'; /* a terminal obeys control characters */
+    say(source, line, "", sentence);
+}
+
+void config_warn(struct config_source *source, uint32_t line, const char *format, ...)
+{
+    char sentence[LIMIT_ERR_TEXT_BYTES_MAX];
+    va_list arguments;
+
+    source->warning_count++;
+    if (source->warning_count > MESSAGES_SHOWN_MAX) {
+        if (source->warning_count == MESSAGES_SHOWN_MAX + 1) {
+            say(source, 0, CONFIG_WARNING, "there are more warnings, which are not shown");
         }
+        return;
     }
-    buf_append_text(source->messages, source->input->file_name);
-    if (line > 0) {
-        buf_appendf(source->messages, ":%u", line);
-    }
-    buf_appendf(source->messages, ": %s\n", sentence);
+    va_start(arguments, format);
+    (void)vsnprintf(sentence, sizeof sentence, format, arguments); /* cut text is still a sentence begun */
+    va_end(arguments);
+    say(source, line, CONFIG_WARNING, sentence);
 }
 
 /* The end of one source. */
@@ -170,7 +195,15 @@ static struct endpoint_config endpoint_of(const struct config_value *values)
 }
 _Static_assert(RETRY_BLOCK == 0 && RETRY_PARK == 1 && RETRY_DROP == 2, "the order of the choices of retry.then");
 
-static void add_function(struct config *config, struct config_source *source, struct function_config function,
+void config_endpoint_default(struct endpoint_config *out_endpoint)
+{
+    struct config_value values[KEY_ENDPOINT_COUNT];
+
+    config_table_default(&config_endpoint_table, values);
+    *out_endpoint = endpoint_of(values);
+}
+
+void config_put_function(struct config *config, struct config_source *source, struct function_config function,
                          uint32_t line)
 {
     for (const struct function_entry *other = config->functions; other != NULL; other = other->next) {
@@ -197,28 +230,28 @@ static void add_function(struct config *config, struct config_source *source, st
     config->function_count++;
 }
 
-/* False, after complaining, if there are too many. */
-static bool add_endpoint(struct config *config, struct config_source *source, struct endpoint_config endpoint,
-                         uint32_t line)
+bool config_put_endpoint(struct config *config, struct config_source *source, const struct endpoint_config *endpoint,
+                         uint32_t line, uint32_t *out_index)
 {
     if (config->endpoint_count == LIMIT_MODULE_ENTRIES_MAX) {
         config_error(source, line, "there are more than %d endpoints", LIMIT_MODULE_ENTRIES_MAX);
         return false;
     }
     struct endpoint_entry *entry = allocate(config, sizeof *entry);
-    entry->endpoint = endpoint;
-    entry->endpoint.url = copy(config, endpoint.url);
+    entry->endpoint = *endpoint;
+    entry->endpoint.url = copy(config, endpoint->url);
     entry->is_flag = line == 0;
     *config->endpoints_end = entry;
     config->endpoints_end = &entry->next;
-    config->endpoint_count++;
+    *out_index = config->endpoint_count++;
     return true;
 }
 
-static void read_function(struct config *config, struct config_source *source, const struct config_node *node)
+static void read_function(struct config *config, struct config_source *source, const struct config_node *node,
+                          uint32_t endpoint)
 {
     struct config_value values[KEY_FUNCTION_COUNT];
-    struct function_config function = {.endpoint = config->endpoint_count - 1};
+    struct function_config function = {.endpoint = endpoint};
     char what[SHOWN_BYTES_MAX + 1];
     struct err err;
 
@@ -233,7 +266,7 @@ static void read_function(struct config *config, struct config_source *source, c
     }
     if (is_read) {
         function.takes = values[KEY_FUNCTION_TAKES].line == 0 ? SLICE_EMPTY : values[KEY_FUNCTION_TAKES].text;
-        add_function(config, source, function, node->key_line);
+        config_put_function(config, source, function, node->key_line);
     }
 }
 
@@ -242,6 +275,7 @@ static void read_endpoint(struct config *config, struct config_source *source, c
 {
     const struct config_node *functions = values[KEY_ENDPOINT_FUNCTIONS].node;
     struct endpoint_config endpoint = endpoint_of(values);
+    uint32_t index = 0;
 
     if (endpoint.retry.first_ms > endpoint.retry.max_ms) {
         const uint32_t max_line = values[KEY_ENDPOINT_RETRY_MAX].line;
@@ -251,12 +285,12 @@ static void read_endpoint(struct config *config, struct config_source *source, c
                      values[KEY_ENDPOINT_RETRY_FIRST].text.data);
     }
     endpoint.url = values[KEY_ENDPOINT_URL].text;
-    if (!add_endpoint(config, source, endpoint, spec->line)) {
+    if (!config_put_endpoint(config, source, &endpoint, spec->line, &index)) {
         return;
     }
     if (functions != NULL && functions->kind == CONFIG_NODE_MAP) {
         for (const struct config_node *node = functions->first; node != NULL; node = node->next) {
-            read_function(config, source, node);
+            read_function(config, source, node, index);
         }
     }
     if (functions != NULL && functions->first == NULL && functions->kind != CONFIG_NODE_SCALAR) {
@@ -268,7 +302,6 @@ enum err_code config_add_function(struct config *config, const char *text, struc
 {
     struct config_input input = {.file_name = "--function"};
     struct config_source source = {.input = &input, .messages = messages};
-    struct config_value values[KEY_ENDPOINT_COUNT];
     struct function_config function = {0};
     uint32_t index = 0;
     struct err err;
@@ -296,15 +329,15 @@ enum err_code config_add_function(struct config *config, const char *text, struc
         index++;
     }
     if (entry == NULL) {
-        config_table_default(&config_endpoint_table, values);
-        struct endpoint_config endpoint = endpoint_of(values);
+        struct endpoint_config endpoint;
+        config_endpoint_default(&endpoint);
         endpoint.url = url;
-        if (!add_endpoint(config, &source, endpoint, 0)) {
+        if (!config_put_endpoint(config, &source, &endpoint, 0, &index)) {
             return finish(config, &source);
         }
     }
     function.endpoint = index;
-    add_function(config, &source, function, 0);
+    config_put_function(config, &source, function, 0);
     return finish(config, &source);
 }
 
@@ -386,31 +419,77 @@ const struct config_kind config_kinds[] = {
 };
 const size_t config_kind_count = sizeof config_kinds / sizeof config_kinds[0];
 
-static const struct config_kind *find_kind(struct config_source *source, const struct config_node *node)
+static const struct config_kind *find_kind(const struct config_node *node)
 {
-    const char *names[sizeof config_kinds / sizeof config_kinds[0]];
-
-    for (size_t i = 0; i < config_kind_count; i++) {
-        names[i] = config_kinds[i].name;
-        if (node->kind == CONFIG_NODE_SCALAR && slice_equal(node->text, slice_of(names[i]))) {
+    for (size_t i = 0; node->kind == CONFIG_NODE_SCALAR && i < config_kind_count; i++) {
+        if (slice_equal(node->text, slice_of(config_kinds[i].name))) {
             return &config_kinds[i];
         }
     }
-    if (node->kind == CONFIG_NODE_BAD) {
-        return NULL;
+    for (size_t i = 0; node->kind == CONFIG_NODE_SCALAR && i < config_statefun_kind_count; i++) {
+        if (slice_equal(node->text, slice_of(config_statefun_kinds[i].name))) {
+            return &config_statefun_kinds[i];
+        }
     }
-    const char *nearest =
-        node->kind == CONFIG_NODE_SCALAR ? config_nearest(node->text, names, config_kind_count) : NULL;
+    return NULL;
+}
+
+static void complain_kind(struct config_source *source, const struct config_node *node)
+{
+    const char *names[KINDS_MAX];
+    size_t count = 0;
+
+    if (node->kind == CONFIG_NODE_BAD) {
+        return;
+    }
+    check(config_kind_count + config_statefun_kind_count <= KINDS_MAX);
+    for (size_t i = 0; i < config_kind_count; i++) {
+        names[count++] = config_kinds[i].name;
+    }
+    for (size_t i = 0; i < config_statefun_kind_count; i++) {
+        names[count++] = config_statefun_kinds[i].name;
+    }
+    const char *nearest = node->kind == CONFIG_NODE_SCALAR ? config_nearest(node->text, names, count) : NULL;
     config_error(source, node->line, "kind: '%.*s' is not a known kind; did you mean %s?", shown(node->text),
                  node->text.size == 0 ? (const uint8_t *)"" : node->text.data, nearest == NULL ? names[0] : nearest);
-    return NULL;
+}
+
+/* A key beside kind and spec. */
+static void complain_key(struct config_source *source, const struct config_node *node, bool is_foreign)
+{
+    static const char *const names[] = {"kind", "spec"};
+    const char *nearest = config_nearest(node->key, names, 2);
+
+    if (is_foreign) {
+        config_warn(source, node->key_line, "%.*s is not a known key; a document has kind and spec; it is passed over",
+                    shown(node->key), node->key.data);
+    } else if (nearest == NULL) {
+        config_error(source, node->key_line, "%.*s is not a known key; a document has kind and spec", shown(node->key),
+                     node->key.data);
+    } else {
+        config_error(source, node->key_line, "%.*s is not a known key; did you mean %s?", shown(node->key),
+                     node->key.data, nearest);
+    }
+}
+
+static void read_spec(struct config *config, struct config_source *source, const struct config_kind *kind,
+                      const struct config_node *kind_node, const struct config_node *spec)
+{
+    struct config_value values[CONFIG_KEYS_MAX];
+
+    if (kind->table == NULL) {
+        config_error(source, kind_node->line, "kind %s: %s", kind->name, kind->help);
+    } else if (spec != NULL) {
+        /* What could be read is added even after errors, so that doubles are found in the same pass. */
+        (void)config_table_read(source, kind->table, spec, "spec", values);
+        kind->add(config, source, spec, values);
+    }
 }
 
 static void read_document(struct config *config, struct config_source *source, const struct config_node *document)
 {
-    static const char *const names[] = {"kind", "spec"};
-    struct config_value values[CONFIG_KEYS_MAX];
-    const struct config_node *parts[2] = {NULL, NULL};
+    const struct config_node *kind_node = NULL;
+    const struct config_node *spec = NULL;
 
     if (document->kind == CONFIG_NODE_NOTHING || document->kind == CONFIG_NODE_BAD) {
         return; /* an empty document: a file may begin or end with --- */
@@ -419,27 +498,30 @@ static void read_document(struct config *config, struct config_source *source, c
         config_error(source, document->line, "a document is a mapping with the keys kind and spec");
         return;
     }
+    if (config_refuse_legacy(source, document)) {
+        return;
+    }
     for (const struct config_node *node = document->first; node != NULL; node = node->next) {
-        const bool is_kind = slice_equal(node->key, SLICE("kind"));
-        if (is_kind || slice_equal(node->key, SLICE("spec"))) {
-            parts[is_kind ? 0 : 1] = node;
-        } else if (node->key.size > 0) {
-            const char *nearest = config_nearest(node->key, names, 2);
-            config_error(source, node->key_line, "%.*s is not a known key; %s%s%s", shown(node->key), node->key.data,
-                         nearest == NULL ? "a document has kind and spec" : "did you mean ",
-                         nearest == NULL ? "" : nearest, nearest == NULL ? "" : "?");
+        kind_node = slice_equal(node->key, SLICE("kind")) ? node : kind_node;
+        spec = slice_equal(node->key, SLICE("spec")) ? node : spec;
+    }
+    const struct config_kind *kind = kind_node == NULL ? NULL : find_kind(kind_node);
+    const bool is_foreign = kind != NULL && (kind->table == NULL || kind->table->is_foreign);
+    for (const struct config_node *node = document->first; node != NULL; node = node->next) {
+        if (node != kind_node && node != spec && node->key.size > 0) {
+            complain_key(source, node, is_foreign);
         }
     }
-    for (size_t i = 0; i < 2; i++) {
-        if (parts[i] == NULL) {
-            config_error(source, document->line, "this document has no key %s, which must be there", names[i]);
-        }
+    if (kind_node == NULL) {
+        config_error(source, document->line, "this document has no key kind, which must be there");
+    } else if (kind == NULL) {
+        complain_kind(source, kind_node);
     }
-    const struct config_kind *kind = parts[0] == NULL ? NULL : find_kind(source, parts[0]);
-    if (kind != NULL && parts[1] != NULL) {
-        /* What could be read is added even after errors, so that doubles are found in the same pass. */
-        (void)config_table_read(source, kind->table, parts[1], "spec", values);
-        kind->add(config, source, parts[1], values);
+    if (spec == NULL) {
+        config_error(source, document->line, "this document has no key spec, which must be there");
+    }
+    if (kind != NULL) {
+        read_spec(config, source, kind, kind_node, spec);
     }
 }
 
@@ -455,6 +537,32 @@ enum err_code config_add_module(struct config *config, const struct config_input
     }
     arena_destroy(source.arena);
     return finish(config, &source);
+}
+
+static const char *plural(uint32_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
+void config_print_summary(const struct config *config, struct buf *out)
+{
+    const struct function_entry *function = config->functions;
+    uint32_t index = 0;
+
+    buf_appendf(out, "%u endpoint%s, %u function%s, %u egress%s\n", config->endpoint_count,
+                plural(config->endpoint_count), config->function_count, plural(config->function_count),
+                config->egress_count, config->egress_count == 1 ? "" : "es");
+    for (const struct endpoint_entry *entry = config->endpoints; entry != NULL; entry = entry->next, index++) {
+        buf_appendf(out, "endpoint %.*s\n", (int)entry->endpoint.url.size, entry->endpoint.url.data);
+        for (; function != NULL && function->function.endpoint == index; function = function->next) {
+            buf_appendf(out, "  function %.*s/%.*s\n", (int)function->function.space.size,
+                        function->function.space.data, (int)function->function.name.size, function->function.name.data);
+        }
+    }
+    for (const struct egress_entry *entry = config->egresses; entry != NULL; entry = entry->next) {
+        buf_appendf(out, "egress %.*s/%.*s\n", (int)entry->egress.space.size, entry->egress.space.data,
+                    (int)entry->egress.name.size, entry->egress.name.data);
+    }
 }
 
 enum err_code config_take_registry(struct config *config, struct registry **out, struct buf *messages)

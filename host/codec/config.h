@@ -21,6 +21,9 @@ struct config_input {
     void *getenv_context;
 };
 
+/* What stands before the sentence of a message that is no error. */
+#define CONFIG_WARNING "warning: "
+
 /* Adds what a module file says to a registry under construction. Errors go to `messages`, one line each with file,
  * line and the nearest known key; warnings too, marked so. ERR_CONFIG if there was any error. */
 struct config;
@@ -33,8 +36,15 @@ MUST_USE enum err_code config_add_function(struct config *config, const char *te
 MUST_USE enum err_code config_add_egress(struct config *config, const char *text, struct buf *messages);
 /* Hands the finished registry over (registry_destroy frees it); ERR_CONFIG if nothing serves a function. */
 MUST_USE enum err_code config_take_registry(struct config *config, struct registry **out, struct buf *messages);
+/* Appends what was added so far, for people: endpoints, their functions, egresses. */
+void config_print_summary(const struct config *config, struct buf *out);
+
 /* The reference page of the module file, in Markdown, from the table of keys. */
 void config_print_reference(struct buf *out);
+/* What becomes of StateFun's kinds and their keys: tables in Markdown, from the same tables the reader uses. */
+void config_print_statefun(struct buf *out);
+/* A JSON Schema (draft-07) of one document of our own kinds, for editors. */
+void config_print_schema(struct buf *out);
 
 /* "10s", "500ms", "2m", "1h", "3d" (an integer and a unit) to milliseconds; false if it is not one or overflows. */
 bool config_parse_duration(struct slice text, uint64_t *out_ms);

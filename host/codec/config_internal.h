@@ -2,10 +2,12 @@
  *
  * config_internal.h: what the parts of config share: the nodes of a file, its messages, its tables of keys.
  *
- *   config.c         builds the registry from what a file, a flag or an environment variable said
- *   config_schema.c  the tables of keys: reads a node by its table, prints the reference page
- *   config_yaml.c    libyaml: the text of a file to nodes
- *   config_text.c    texts to numbers; config_name.c: texts that are names
+ *   config.c           builds the registry from what a file, a flag or an environment variable said
+ *   config_statefun.c  StateFun's kinds of documents: what the host takes of them, and what it says of the rest
+ *   config_schema.c    the tables of keys, and the reader of a node by its table
+ *   config_print.c     what the tables say to people and editors: reference pages, JSON Schema
+ *   config_yaml.c      libyaml: the text of a file to nodes
+ *   config_text.c      texts to numbers; config_name.c: texts that are names
  *
  * Included by config*.c and its test only.
  */
@@ -22,10 +24,13 @@ struct config_source {
     struct arena *arena;              /* of nodes; freed with the source */
     struct buf *messages;
     uint32_t error_count;
+    uint32_t warning_count;
 };
 
 /* Adds one line "file:line: sentence"; line 0: only the file. Beyond a hundred they are counted, not written. */
 void config_error(struct config_source *source, uint32_t line, const char *format, ...) PRINTF_LIKE(3, 4);
+/* The same with "warning: " before the sentence; the source stays good. */
+void config_warn(struct config_source *source, uint32_t line, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* ---- nodes ---------------------------------------------------------------------------------------------- */
 
@@ -55,11 +60,19 @@ struct config_node *config_yaml_read(struct config_source *source);
 
 /* ---- tables of keys ------------------------------------------------------------------------------------- */
 
+/* What becomes of a key. */
+enum config_fate {
+    CONFIG_TAKEN,
+    CONFIG_WITHOUT_EFFECT, /* checked, then a warning: "PATH has no effect: HELP" */
+    CONFIG_NOT_YET,        /* an error: "PATH: HELP" */
+};
+
 struct config_key {
     const char *path; /* within its mapping: "call.timeout" */
     struct config_rule rule;
-    const char *fallback; /* NULL: the key must be there */
-    const char *help;
+    const char *fallback; /* NULL: the key must be there; empty: it may be missing, and has no default */
+    const char *help;     /* a sentence; of a key that is not taken the second half of one */
+    enum config_fate fate;
 };
 
 struct config_value {
@@ -75,6 +88,7 @@ enum { CONFIG_KEYS_MAX = 32 };
 struct config_table {
     const struct config_key *keys;
     size_t count;
+    bool is_foreign; /* StateFun's: its readers pass over unknown keys, so those are warnings */
 };
 
 enum {
@@ -109,12 +123,28 @@ bool config_table_read(struct config_source *source, const struct config_table *
 /* A kind of document. */
 struct config_kind {
     const char *name;
-    const struct config_table *table;
+    const struct config_table *table;       /* NULL: the host has nothing to make of this kind yet */
     const struct config_table *entry_table; /* of its CONFIG_ENTRIES key; NULL: it has none */
     void (*add)(struct config *config, struct config_source *source, const struct config_node *spec,
                 const struct config_value *values);
-    const char *help;
-    const char *example; /* a whole document */
+    const char *help;    /* without a table: what to do instead */
+    const char *example; /* a whole document; NULL: none */
 };
-extern const struct config_kind config_kinds[];
+extern const struct config_kind config_kinds[]; /* our own */
 extern const size_t config_kind_count;
+extern const struct config_kind config_statefun_kinds[];
+extern const size_t config_statefun_kind_count;
+
+/* True if the document is a whole module of StateFun 3.0, which had a form of its own; complained about. */
+bool config_refuse_legacy(struct config_source *source, const struct config_node *document);
+
+/* ---- what config.c keeps -------------------------------------------------------------------------------- */
+
+/* An endpoint as it is when nothing but its URL is said. */
+void config_endpoint_default(struct endpoint_config *out_endpoint);
+/* Adds an endpoint and says which it is. False, after complaining, if there are too many. */
+bool config_put_endpoint(struct config *config, struct config_source *source, const struct endpoint_config *endpoint,
+                         uint32_t line, uint32_t *out_index);
+/* Adds a function, unless there is one of that name, which is complained about. */
+void config_put_function(struct config *config, struct config_source *source, struct function_config function,
+                         uint32_t line);

@@ -86,6 +86,17 @@ enum err_code config_check_name(struct slice text, struct slice *out_space, stru
     return ERR_NONE;
 }
 
+enum err_code config_check_file(struct slice text, struct err *err)
+{
+    static const char class_path[] = "classpath:";
+
+    if (text.size >= sizeof class_path - 1 && memcmp(text.data, class_path, sizeof class_path - 1) == 0) {
+        return err_set(err, ERR_CONFIG, "'%.*s' lies on a Java class path, which there is none of here; name a file",
+                       shown(text), text.data);
+    }
+    return ERR_NONE;
+}
+
 enum err_code config_check_typename(struct slice text, struct err *err)
 {
     const char *names[SCALAR_COUNT + 1] = {"proa/json"};
@@ -198,6 +209,7 @@ enum err_code config_check_url(struct slice url, struct err *err)
 {
     static const char http[] = "http://";
     static const char https[] = "https://";
+    static const char unix_[] = "http+unix:";
     size_t at = 0;
 
     if (url.size > LIMIT_URL_BYTES_MAX) {
@@ -207,6 +219,11 @@ enum err_code config_check_url(struct slice url, struct err *err)
         at = sizeof http - 1;
     } else if (url.size >= sizeof https - 1 && memcmp(url.data, https, sizeof https - 1) == 0) {
         at = sizeof https - 1;
+    } else if (url.size >= sizeof unix_ - 1 && memcmp(url.data, unix_, sizeof unix_ - 1) == 0) {
+        return err_set(err, ERR_CONFIG,
+                       "'%.*s': functions behind a Unix socket cannot be called yet; let their server listen on a TCP "
+                       "port, as in http://localhost:8000/",
+                       shown(url), url.data);
     } else {
         return err_set(err, ERR_CONFIG, "'%.*s' is not a URL of a function; it begins with http:// or https://",
                        shown(url), url.data);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The tables of keys, and the one reader that knows how to use them.
+ * The tables of keys of our own kinds, and the one reader that knows how to use tables.
  *
  * A new key is a row here and a line in config.c that uses its value; a new kind of document is a table and
  * a row in `config_kinds`. Defaults are texts and go through the same parser as what a person wrote.
@@ -22,86 +22,94 @@ static const struct config_key endpoint_keys[] = {
         {"functions",
          {CONFIG_ENTRIES, 0, 0, NULL},
          NULL,
-         "The functions this endpoint serves: `namespace/name`, or `namespace/*` for every other "
-         "name of the namespace. Each has the keys of a function."},
-    [KEY_ENDPOINT_URL] = {"url",
-                          {CONFIG_URL, 0, 0, NULL},
-                          NULL,
-                          "Where calls go, `http://` or `https://`. `{function.name}` in its path is replaced by the "
-                          "name of the function."},
-    [KEY_ENDPOINT_TIMEOUT] = {"call.timeout",
-                              {CONFIG_DURATION, 1, 86400000, NULL},
-                              "2m",
-                              "How long one call may take. After it the call counts as failed and its answer as late."},
-    [KEY_ENDPOINT_IN_FLIGHT] = {"call.in_flight",
-                                {CONFIG_NUMBER_OR_AUTO, 1, LIMIT_ENDPOINT_IN_FLIGHT_MAX, NULL},
-                                "auto",
-                                "Calls under way at once. `auto` finds the limit: more while all are busy and answers "
-                                "do not slow down."},
+         .help = "The functions this endpoint serves: `namespace/name`, or `namespace/*` for every other "
+                 "name of the namespace. Each has the keys of a function."},
+    [KEY_ENDPOINT_URL] =
+        {"url",
+         {CONFIG_URL, 0, 0, NULL},
+         NULL,
+         .help = "Where calls go, `http://` or `https://`. `{function.name}` in its path is replaced by the "
+                 "name of the function."},
+    [KEY_ENDPOINT_TIMEOUT] =
+        {"call.timeout",
+         {CONFIG_DURATION, 1, 86400000, NULL},
+         "2m",
+         .help = "How long one call may take. After it the call counts as failed and its answer as late."},
+    [KEY_ENDPOINT_IN_FLIGHT] =
+        {"call.in_flight",
+         {CONFIG_NUMBER_OR_AUTO, 1, LIMIT_ENDPOINT_IN_FLIGHT_MAX, NULL},
+         "auto",
+         .help = "Calls under way at once. `auto` finds the limit: more while all are busy and answers "
+                 "do not slow down."},
     [KEY_ENDPOINT_BATCH] = {"call.batch",
                             {CONFIG_NUMBER, 1, 10000, NULL},
                             "100",
-                            "The most messages of one instance in one call."},
+                            .help = "The most messages of one instance in one call."},
     [KEY_ENDPOINT_BATCH_BYTES] = {"call.batch_bytes",
                                   {CONFIG_BYTES, 1, 64 << 20, NULL},
                                   "512KiB",
-                                  "The most bytes of messages in one call; one message alone may be larger."},
-    [KEY_ENDPOINT_RUN_AHEAD] = {"call.run_ahead",
-                                {CONFIG_BOOL, 0, 0, NULL},
-                                "true",
-                                "`false`: a call waits until its messages and its instance's last change are on disk, "
-                                "so no function sees what a crash takes back."},
+                                  .help = "The most bytes of messages in one call; one message alone may be larger."},
+    [KEY_ENDPOINT_RUN_AHEAD] =
+        {"call.run_ahead",
+         {CONFIG_BOOL, 0, 0, NULL},
+         "true",
+         .help = "`false`: a call waits until its messages and its instance's last change are on disk, "
+                 "so no function sees what a crash takes back."},
     [KEY_ENDPOINT_RETRY_FIRST] = {"retry.first",
                                   {CONFIG_DURATION, 1, 3600000, NULL},
                                   "50ms",
-                                  "Delay before the first repetition of a failed call."},
+                                  .help = "Delay before the first repetition of a failed call."},
     [KEY_ENDPOINT_RETRY_FACTOR] = {"retry.factor",
                                    {CONFIG_FACTOR, 1000, 100000, NULL},
                                    "2",
-                                   "Each further delay is so many times the one before."},
+                                   .help = "Each further delay is so many times the one before."},
     [KEY_ENDPOINT_RETRY_MAX] = {"retry.max",
                                 {CONFIG_DURATION, 1, 86400000, NULL},
                                 "30s",
-                                "The longest delay; at least `retry.first`."},
-    [KEY_ENDPOINT_RETRY_ATTEMPTS] = {"retry.attempts",
-                                     {CONFIG_NUMBER, 1, 1000000, NULL},
-                                     "20",
-                                     "Failed attempts that count against a message before `retry.then` applies. Only "
-                                     "those count in which it was alone and the function itself failed."},
-    [KEY_ENDPOINT_RETRY_THEN] = {"retry.then",
-                                 {CONFIG_CHOICE, 0, 0, "block park drop"},
-                                 "block",
-                                 "`block` goes on trying at the longest delay and holds the instance, `park` puts the "
-                                 "message aside for a person, `drop` forgets it."},
+                                .help = "The longest delay; at least `retry.first`."},
+    [KEY_ENDPOINT_RETRY_ATTEMPTS] =
+        {"retry.attempts",
+         {CONFIG_NUMBER, 1, 1000000, NULL},
+         "20",
+         .help = "Failed attempts that count against a message before `retry.then` applies. Only "
+                 "those count in which it was alone and the function itself failed."},
+    [KEY_ENDPOINT_RETRY_THEN] =
+        {"retry.then",
+         {CONFIG_CHOICE, 0, 0, "block park drop"},
+         "block",
+         .help = "`block` goes on trying at the longest delay and holds the instance, `park` puts the "
+                 "message aside for a person, `drop` forgets it."},
 };
 
 static const struct config_key function_keys[] = {
     [KEY_FUNCTION_TAKES] = {"takes",
                             {CONFIG_TYPENAME, 0, 0, NULL},
                             "proa/json",
-                            "The type a JSON body of a client becomes on its way to the function."},
+                            .help = "The type a JSON body of a client becomes on its way to the function."},
 };
 
 static const struct config_key egress_keys[] = {
     [KEY_EGRESS_NAME] = {"name",
                          {CONFIG_NAME, 0, 0, NULL},
                          NULL,
-                         "The name functions send to. A record for a name that no document has is parked under its "
-                         "sender."},
-    [KEY_EGRESS_QUEUE_MAX_BYTES] = {"queue.max_bytes",
-                                    {CONFIG_BYTES, 1024, UINT64_C(1) << 40, NULL},
-                                    "1GiB",
-                                    "The most bytes of records that wait in the outbox; beyond it, functions that send "
-                                    "more are held up."},
+                         .help =
+                             "The name functions send to. A record for a name that no document has is parked under its "
+                             "sender."},
+    [KEY_EGRESS_QUEUE_MAX_BYTES] =
+        {"queue.max_bytes",
+         {CONFIG_BYTES, 1024, UINT64_C(1) << 40, NULL},
+         "1GiB",
+         .help = "The most bytes of records that wait in the outbox; beyond it, functions that send "
+                 "more are held up."},
 };
 
 _Static_assert(sizeof endpoint_keys / sizeof endpoint_keys[0] == KEY_ENDPOINT_COUNT, "one row for each key");
 _Static_assert(sizeof function_keys / sizeof function_keys[0] == KEY_FUNCTION_COUNT, "one row for each key");
 _Static_assert(sizeof egress_keys / sizeof egress_keys[0] == KEY_EGRESS_COUNT, "one row for each key");
 
-const struct config_table config_endpoint_table = {endpoint_keys, KEY_ENDPOINT_COUNT};
-const struct config_table config_function_table = {function_keys, KEY_FUNCTION_COUNT};
-const struct config_table config_egress_table = {egress_keys, KEY_EGRESS_COUNT};
+const struct config_table config_endpoint_table = {endpoint_keys, KEY_ENDPOINT_COUNT, false};
+const struct config_table config_function_table = {function_keys, KEY_FUNCTION_COUNT, false};
+const struct config_table config_egress_table = {egress_keys, KEY_EGRESS_COUNT, false};
 
 void config_table_default(const struct config_table *table, struct config_value *out_values)
 {
@@ -110,7 +118,7 @@ void config_table_default(const struct config_table *table, struct config_value 
     for (size_t i = 0; i < table->count; i++) {
         const struct config_key *key = &table->keys[i];
         out_values[i] = (struct config_value){0};
-        if (key->fallback != NULL) {
+        if (key->fallback != NULL && key->fallback[0] != '\0') {
             out_values[i].text = slice_of(key->fallback);
             check(config_rule_parse(&key->rule, out_values[i].text, &out_values[i].number, &err) == ERR_NONE);
         }
@@ -136,10 +144,20 @@ static struct slice name_under(const char *path, const char *prefix)
     return (struct slice){(const uint8_t *)path + size, strcspn(path + size, ".")};
 }
 
-/* Complains about a key no row has, and names what may have been meant. */
-static void complain_unknown(struct reading *reading, const struct config_node *node, const char *prefix)
+/* Says what is wrong with a key no row has: an error, or in a foreign kind a warning. */
+static void say_unknown(struct reading *reading, const struct config_node *node, const char *sentence)
 {
-    const int shown = node->key.size < SHOWN_BYTES_MAX ? (int)node->key.size : SHOWN_BYTES_MAX;
+    if (reading->table->is_foreign) {
+        config_warn(reading->source, node->key_line, "%s; it is passed over", sentence);
+    } else {
+        config_error(reading->source, node->key_line, "%s", sentence);
+    }
+}
+
+/* The name in the table most like a key that stands under `prefix`, or NULL. */
+static const char *nearest_key(const struct reading *reading, struct slice key, const char *prefix,
+                               char out[PATH_BYTES_MAX])
+{
     char names[CONFIG_KEYS_MAX][PATH_BYTES_MAX];
     const char *list[CONFIG_KEYS_MAX];
     size_t count = 0;
@@ -152,23 +170,41 @@ static void complain_unknown(struct reading *reading, const struct config_node *
             count++;
         }
     }
-    const char *nearest = config_nearest(node->key, list, count);
+    const char *nearest = config_nearest(key, list, count);
+    if (nearest == NULL) {
+        return NULL;
+    }
+    (void)snprintf(out, PATH_BYTES_MAX, "%s", nearest);
+    return out;
+}
+
+/* Complains about a key no row has, and names what may have been meant. */
+static void complain_unknown(struct reading *reading, const struct config_node *node, const char *prefix)
+{
+    const int shown = node->key.size < SHOWN_BYTES_MAX ? (int)node->key.size : SHOWN_BYTES_MAX;
+    char sentence[LIMIT_ERR_TEXT_BYTES_MAX];
+    char name[PATH_BYTES_MAX];
+
+    const char *nearest = nearest_key(reading, node->key, prefix, name);
     if (nearest != NULL) {
-        config_error(reading->source, node->key_line, "%s%.*s is not a known key; did you mean %s%s?", prefix, shown,
-                     node->key.data, prefix, nearest);
+        (void)snprintf(sentence, sizeof sentence, "%s%.*s is not a known key; did you mean %s%s?", prefix, shown,
+                       node->key.data, prefix, nearest);
+        say_unknown(reading, node, sentence);
         return;
     }
     for (size_t i = 0; i < reading->table->count; i++) { /* perhaps it stands in the wrong place */
         const char *path = reading->table->keys[i].path;
         const char *dot = strrchr(path, '.');
         if (slice_equal(slice_of(dot == NULL ? path : dot + 1), node->key)) {
-            config_error(reading->source, node->key_line, "%s%.*s is not a known key here; did you mean %s.%s?", prefix,
-                         shown, node->key.data, reading->what, path);
+            (void)snprintf(sentence, sizeof sentence, "%s%.*s is not a known key here; did you mean %s.%s?", prefix,
+                           shown, node->key.data, reading->what, path);
+            say_unknown(reading, node, sentence);
             return;
         }
     }
-    config_error(reading->source, node->key_line, "%s%.*s is not a known key of %s", prefix, shown, node->key.data,
-                 reading->what);
+    (void)snprintf(sentence, sizeof sentence, "%s%.*s is not a known key of %s", prefix, shown, node->key.data,
+                   reading->what);
+    say_unknown(reading, node, sentence);
 }
 
 static void read_value(struct reading *reading, size_t index, const struct config_node *node)
@@ -194,9 +230,15 @@ static void read_value(struct reading *reading, size_t index, const struct confi
                      node->kind == CONFIG_NODE_MAP ? "mapping" : "list");
         return;
     }
+    if (key->fate == CONFIG_NOT_YET) {
+        config_error(reading->source, node->key_line, "%s: %s", key->path, key->help);
+    }
     if (config_rule_parse(&key->rule, node->text, &value->number, &err) != ERR_NONE) {
         config_error(reading->source, node->line, "%s: %s", key->path, err.text);
         return;
+    }
+    if (key->fate == CONFIG_WITHOUT_EFFECT) {
+        config_warn(reading->source, node->key_line, "%s has no effect: %s", key->path, key->help);
     }
     value->text = node->text;
 }
@@ -262,49 +304,4 @@ bool config_table_read(struct config_source *source, const struct config_table *
         }
     }
     return source->error_count == errors_before;
-}
-
-/* ---- the reference page --------------------------------------------------------------------------------- */
-
-static void print_table(const struct config_table *table, struct buf *out)
-{
-    buf_append_text(out, "| Key | Takes | Default | Meaning |\n|---|---|---|---|\n");
-    for (size_t i = 0; i < table->count; i++) {
-        const struct config_key *key = &table->keys[i];
-        buf_appendf(out, "| `%s` | ", key->path);
-        config_rule_describe(&key->rule, out);
-        if (key->fallback == NULL) {
-            buf_append_text(out, " | must be there");
-        } else {
-            buf_appendf(out, " | `%s`", key->fallback);
-        }
-        buf_appendf(out, " | %s |\n", key->help);
-    }
-    buf_append_text(out, "\n");
-}
-
-void config_print_reference(struct buf *out)
-{
-    buf_append_text(
-        out,
-        "# The module file\n\n"
-        "`proa serve --module FILE` reads it: YAML, one document for each endpoint and each egress, in any order, with "
-        "`---` between them. A document has two keys: `kind`, and `spec` with the keys of its kind. All mistakes of a "
-        "file are reported at once, with their lines; a host does not start with a file that has any.\n\n"
-        "In any text, `${NAME}` is replaced by that environment variable and `${NAME:-default}` by the default if it "
-        "is unset or empty; `$${` stands for the characters `${`. Within the braces of YAML a variable needs quotes: "
-        "`{batch: \"${BATCH:-100}\"}`. Anchors, aliases and tags of YAML are not taken.\n\n"
-        "A duration is an integer and one of `ms`, `s`, `m`, `h` and `d`. A size is an integer, alone for bytes or "
-        "with "
-        "one of `KiB`, `MiB`, `GiB` and `TiB`. The namespaces `proa` and `v1` belong to the host.\n\n");
-    for (size_t i = 0; i < config_kind_count; i++) {
-        const struct config_kind *kind = &config_kinds[i];
-        buf_appendf(out, "## %s\n\n%s\n\n```yaml\n%s```\n\n", kind->name, kind->help, kind->example);
-        print_table(kind->table, out);
-        if (kind->entry_table != NULL) {
-            buf_append_text(out, "Keys of one function:\n\n");
-            print_table(kind->entry_table, out);
-        }
-    }
-    out->size -= out->size > 0; /* the empty line at the end */
 }

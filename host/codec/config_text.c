@@ -29,6 +29,11 @@ enum { UNIT_COUNT = 5 };
 
 /* ---- numbers with units --------------------------------------------------------------------------------- */
 
+static uint8_t lower(uint8_t byte)
+{
+    return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + ('a' - 'A')) : byte;
+}
+
 /* Reads the digits `text` begins with; returns how many, 0 if there are none or they overflow. */
 static size_t parse_digits(struct slice text, uint64_t *out_number)
 {
@@ -76,6 +81,72 @@ bool config_parse_duration(struct slice text, uint64_t *out_ms)
     return parse_with_unit(text, duration_units, out_ms);
 }
 
+/* The unit Flink calls by this name, in nanoseconds; 0: none. */
+static uint64_t flink_unit_ns(struct slice name)
+{
+    static const struct {
+        const char *name;
+        bool has_plural;
+        uint64_t ns;
+    } units[] = {
+        {"", false, 1000000},
+        {"ns", false, 1},
+        {"nano", true, 1},
+        {"nanosecond", true, 1},
+        {"\xC2\xB5s", false, 1000}, /* the micro sign */
+        {"micro", true, 1000},
+        {"microsecond", true, 1000},
+        {"ms", false, 1000000},
+        {"milli", true, 1000000},
+        {"millisecond", true, 1000000},
+        {"s", false, 1000000000},
+        {"sec", true, 1000000000},
+        {"second", true, 1000000000},
+        {"m", false, UINT64_C(60000000000)},
+        {"min", false, UINT64_C(60000000000)},
+        {"minute", true, UINT64_C(60000000000)},
+        {"h", false, UINT64_C(3600000000000)},
+        {"hour", true, UINT64_C(3600000000000)},
+        {"d", false, UINT64_C(86400000000000)},
+        {"day", true, UINT64_C(86400000000000)},
+    };
+
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        const struct slice unit = slice_of(units[i].name);
+        const bool is_plural =
+            units[i].has_plural && name.size == unit.size + 1 && lower(name.data[name.size - 1]) == 's';
+        size_t at = 0;
+        while (at < unit.size && at < name.size && lower(name.data[at]) == unit.data[at]) {
+            at++;
+        }
+        if (at == unit.size && (name.size == unit.size || is_plural)) {
+            return units[i].ns;
+        }
+    }
+    return 0;
+}
+
+bool config_parse_flink_duration(struct slice text, uint64_t *out_ms)
+{
+    static const uint64_t ns_per_ms = 1000000;
+    uint64_t number = 0;
+    size_t at = parse_digits(text, &number);
+
+    if (at == 0) {
+        return false;
+    }
+    while (at < text.size && text.data[at] == ' ') {
+        at++;
+    }
+    const uint64_t unit_ns = flink_unit_ns((struct slice){text.data + at, text.size - at});
+    if (unit_ns == 0 || (unit_ns >= ns_per_ms && number > UINT64_MAX / (unit_ns / ns_per_ms))) {
+        return false;
+    }
+    const uint64_t per_ms = unit_ns >= ns_per_ms ? 1 : ns_per_ms / unit_ns;
+    *out_ms = unit_ns >= ns_per_ms ? number * (unit_ns / ns_per_ms) : number / per_ms + (number % per_ms != 0);
+    return true;
+}
+
 bool config_parse_bytes(struct slice text, uint64_t *out_bytes)
 {
     return parse_with_unit(text, bytes_units, out_bytes);
@@ -118,7 +189,7 @@ bool config_parse_factor(struct slice text, uint64_t *out_permille)
 
 static void put_number(enum config_type type, uint64_t number, struct buf *out)
 {
-    if (type == CONFIG_DURATION) {
+    if (type == CONFIG_DURATION || type == CONFIG_FLINK_DURATION) {
         put_with_unit(number, duration_units, out);
     } else if (type == CONFIG_BYTES) {
         put_with_unit(number, bytes_units, out);
@@ -145,6 +216,12 @@ static const char *how_to_write(enum config_type type)
         return "a decimal number with at most three digits after the point, as in 1.5";
     case CONFIG_BOOL:
         return "true or false";
+    case CONFIG_FLINK_DURATION:
+        return "an integer and a unit, as in 2m, 30 s or 500ms";
+    case CONFIG_NUMBER_OR_OFF:
+        return "a whole number, as in 1000; 0 or less switches it off";
+    case CONFIG_PATTERN:
+    case CONFIG_FILE:
     case CONFIG_TYPENAME:
     case CONFIG_NAME:
     case CONFIG_CHOICE:
@@ -172,6 +249,21 @@ static bool parse_choice(const char *choices, struct slice text, uint64_t *out_i
     return false;
 }
 
+/* A number without a sign, or 0 for one with a minus. */
+static bool parse_number_or_off(struct slice text, uint64_t *out)
+{
+    const bool is_negative = text.size > 0 && text.data[0] == '-';
+
+    if (is_negative) {
+        text = (struct slice){text.data + 1, text.size - 1};
+    }
+    if (!config_parse_number(text, out)) {
+        return false;
+    }
+    *out = is_negative ? 0 : *out;
+    return true;
+}
+
 static bool parse_number(const struct config_rule *rule, struct slice text, uint64_t *out)
 {
     switch (rule->type) {
@@ -191,10 +283,16 @@ static bool parse_number(const struct config_rule *rule, struct slice text, uint
         return *out == 1 || slice_equal(text, SLICE("false"));
     case CONFIG_CHOICE:
         return parse_choice(rule->choices, text, out);
+    case CONFIG_FLINK_DURATION:
+        return config_parse_flink_duration(text, out);
+    case CONFIG_NUMBER_OR_OFF:
+        return parse_number_or_off(text, out);
     case CONFIG_TEXT:
     case CONFIG_URL:
     case CONFIG_TYPENAME:
     case CONFIG_NAME:
+    case CONFIG_PATTERN:
+    case CONFIG_FILE:
     case CONFIG_ENTRIES:
         break;
     }
@@ -218,8 +316,14 @@ static enum err_code check_text(enum config_type type, struct slice text, struct
         return config_check_name(text, &space, &name, err);
     case CONFIG_TYPENAME:
         return config_check_typename(text, err);
+    case CONFIG_PATTERN:
+        return config_check_pattern(text, &space, &name, err);
+    case CONFIG_FILE:
+        return config_check_file(text, err);
     case CONFIG_TEXT:
         return ERR_NONE;
+    case CONFIG_FLINK_DURATION:
+    case CONFIG_NUMBER_OR_OFF:
     case CONFIG_DURATION:
     case CONFIG_BYTES:
     case CONFIG_NUMBER:
@@ -236,7 +340,7 @@ static enum err_code check_text(enum config_type type, struct slice text, struct
 static bool has_number(enum config_type type)
 {
     return type != CONFIG_TEXT && type != CONFIG_URL && type != CONFIG_TYPENAME && type != CONFIG_NAME &&
-           type != CONFIG_ENTRIES;
+           type != CONFIG_ENTRIES && type != CONFIG_PATTERN && type != CONFIG_FILE;
 }
 
 static enum err_code out_of_range(const struct config_rule *rule, struct slice text, struct err *err)
@@ -297,6 +401,10 @@ void config_rule_describe(const struct config_rule *rule, struct buf *out)
         [CONFIG_TYPENAME] = "type of a value",
         [CONFIG_NAME] = "`namespace/name`",
         [CONFIG_ENTRIES] = "mapping",
+        [CONFIG_PATTERN] = "`namespace/name` or `namespace/*`",
+        [CONFIG_FILE] = "path of a file",
+        [CONFIG_FLINK_DURATION] = "duration",
+        [CONFIG_NUMBER_OR_OFF] = "number",
     };
 
     buf_append_text(out, names[rule->type]);
@@ -315,11 +423,6 @@ void config_rule_describe(const struct config_rule *rule, struct buf *out)
 }
 
 /* ---- names meant ---------------------------------------------------------------------------------------- */
-
-static uint8_t lower(uint8_t byte)
-{
-    return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + ('a' - 'A')) : byte;
-}
 
 /* How many letters must be added, left out, exchanged or swapped with their neighbour to make `a` of `b`. */
 static size_t distance(struct slice a, struct slice b)

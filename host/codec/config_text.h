@@ -28,6 +28,10 @@ enum config_type {
     CONFIG_TYPENAME,       /* of a value: namespace/name */
     CONFIG_NAME,           /* of an egress: namespace/name */
     CONFIG_ENTRIES,        /* a mapping with keys of its own; never a text */
+    CONFIG_PATTERN,        /* of functions: namespace/name or namespace/ and a star */
+    CONFIG_FILE,           /* the path of a file; `classpath:` has no meaning here */
+    CONFIG_FLINK_DURATION, /* milliseconds, in any of the forms Flink takes */
+    CONFIG_NUMBER_OR_OFF,  /* a whole number; 0 for it and for those below it */
 };
 
 /* What one key or option takes. */
@@ -49,6 +53,10 @@ bool config_parse_number(struct slice text, uint64_t *out_number);
 /* A decimal number with at most three digits after the point, in thousandths: "1.5" is 1500. */
 bool config_parse_factor(struct slice text, uint64_t *out_permille);
 
+/* A duration as Flink writes it: an integer, perhaps spaces, and a unit from ns to d in any of its spellings, in any
+ * case; without a unit milliseconds. What is finer than a millisecond is rounded up. */
+bool config_parse_flink_duration(struct slice text, uint64_t *out_ms);
+
 /* The name most like `text`, or NULL if none is alike enough to be meant. */
 const char *config_nearest(struct slice text, const char *const *names, size_t count);
 
@@ -62,6 +70,8 @@ MUST_USE enum err_code config_check_url(struct slice url, struct err *err);
 /* A pattern of functions: namespace/name or namespace/ and a star; outside the host's own namespaces. */
 MUST_USE enum err_code config_check_pattern(struct slice text, struct slice *out_space, struct slice *out_name,
                                             struct err *err);
+/* The path of a file. */
+MUST_USE enum err_code config_check_file(struct slice text, struct err *err);
 /* The type of a value: namespace/name; within the built-in namespaces only what is there. */
 MUST_USE enum err_code config_check_typename(struct slice text, struct err *err);
 /* The name of an egress: namespace/name, outside the host's own namespaces. */

@@ -352,6 +352,9 @@ static void mistakes_in_urls(void **state)
 {
     (void)state;
     static const struct wrong wrongs[] = {
+        {HEAD "  url: http+unix:///f.sock/\n",
+         "m.yaml:4: url: 'http+unix:///f.sock/': functions behind a Unix socket cannot be called yet; let their server "
+         "listen on a TCP port, as in http://localhost:8000/\n"},
         {HEAD "  url: localhost:8000\n",
          "m.yaml:4: url: 'localhost:8000' is not a URL of a function; it begins with http:// or https://\n"},
         {HEAD "  url: ftp://h/\n", "m.yaml:4: url: 'ftp://h/' is not a URL of a function; it begins with http:// or "
@@ -618,6 +621,17 @@ static void the_page_is_current(void **state)
     buf_done(&page);
 }
 
+static void the_schema_is_current(void **state)
+{
+    (void)state;
+    struct buf schema;
+
+    buf_init(&schema, 1 << 20);
+    config_print_schema(&schema);
+    page_compare("docs/module.schema.json", buf_slice(&schema));
+    buf_done(&schema);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -642,6 +656,7 @@ int main(void)
         TEST(the_nearest_name),
         TEST(a_dollar_brace_can_be_written),
         TEST(the_page_is_current),
+        TEST(the_schema_is_current),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
