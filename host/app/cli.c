@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "config_text.h"
 #include "egress_print.h"
 #include "limit.h"
+#include "log.h"
 
 enum {
     MESSAGES_BYTES_MAX = 256 << 10,
@@ -129,6 +131,23 @@ static int print_serve_help(enum options_help help)
     return CLI_OK;
 }
 
+/* What a good module file was warned about, one event a line, in the host's own log format. */
+static void log_warnings(const struct serve_options *options, const struct buf *messages)
+{
+    struct log *log =
+        messages->size == 0 ? NULL : log_create(STDERR_FILENO, options->log_level, options_is_log_json(options));
+    size_t end = 0;
+
+    for (size_t at = 0; at < messages->size; at = end + 1) {
+        end = at;
+        while (end < messages->size && messages->data[end] != '\n') {
+            end++;
+        }
+        log_event(log, LOG_WARN, "module.warning", LOG_TEXT("text", ((struct slice){messages->data + at, end - at})));
+    }
+    log_destroy(log);
+}
+
 static int serve_with(const struct call *call, struct arena *arena, struct buf *messages)
 {
     const struct options_input input = {
@@ -145,9 +164,12 @@ static int serve_with(const struct call *call, struct arena *arena, struct buf *
     if (help != OPTIONS_HELP_NONE) {
         return print_serve_help(help);
     }
-    const enum err_code code = build_registry(&options, &registry, messages);
-    print(stderr, messages);
-    return code == ERR_NONE ? call->serve(&options, registry) : CLI_FAILED;
+    if (build_registry(&options, &registry, messages) != ERR_NONE) {
+        print(stderr, messages);
+        return CLI_FAILED;
+    }
+    log_warnings(&options, messages);
+    return call->serve(&options, registry);
 }
 
 static int run_serve(const struct call *call)
@@ -161,6 +183,75 @@ static int run_serve(const struct call *call)
     buf_done(&messages);
     arena_destroy(arena);
     return code;
+}
+
+/* ---- check ---------------------------------------------------------------------------------------------- */
+
+static const char check_usage[] = "Usage: proa check FILE\n"
+                                  "       proa check --schema\n\n"
+                                  "Reads a module file as proa serve does, variables of the environment included, and\n"
+                                  "prints what is wrong with it, line by line, and what it declares. A warning is no\n"
+                                  "mistake: the file is good, but does not say all that its author may have meant.\n"
+                                  "--schema prints a JSON Schema of the file's documents, for editors.\n"
+                                  "Ends with 0 if the file is good and with 1 if it is not.\n";
+
+static int check_misuse(const char *sentence, const char *text)
+{
+    (void)fprintf(stderr, "proa check: %s%s\n%s", sentence, text, check_usage);
+    return CLI_USAGE;
+}
+
+static int check_file(const char *name)
+{
+    struct config *config = config_create();
+    struct buf messages;
+    struct buf summary;
+    bool has_error = false;
+
+    buf_init(&messages, MESSAGES_BYTES_MAX);
+    buf_init(&summary, PAGE_BYTES_MAX * 16);
+    add_module(config, name, &messages, &has_error);
+    print(stderr, &messages);
+    if (!has_error) {
+        (void)printf("%s: ", name);
+        config_print_summary(config, &summary);
+        print(stdout, &summary);
+    }
+    buf_done(&summary);
+    buf_done(&messages);
+    config_destroy(config);
+    return has_error ? CLI_FAILED : CLI_OK;
+}
+
+static int print_schema(void)
+{
+    struct buf schema;
+
+    buf_init(&schema, PAGE_BYTES_MAX);
+    config_print_schema(&schema);
+    print(stdout, &schema);
+    buf_done(&schema);
+    return CLI_OK;
+}
+
+static int run_check(const struct call *call)
+{
+    const char *argument = call->argument_count == 0 ? NULL : call->arguments[0];
+
+    if (argument == NULL) {
+        return check_misuse("the module file is missing", "");
+    }
+    if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) {
+        (void)fputs(check_usage, stdout);
+        return CLI_OK;
+    }
+    if (call->argument_count > 1) {
+        return check_misuse("one file at a time; there is also ", call->arguments[1]);
+    }
+    if (strcmp(argument, "--schema") == 0) {
+        return print_schema();
+    }
+    return argument[0] == '-' ? check_misuse("no such option: ", argument) : check_file(argument);
 }
 
 /* ---- egress --------------------------------------------------------------------------------------------- */
@@ -216,6 +307,7 @@ static int run_egress(const struct call *call)
 
 static const struct verb verbs[] = {
     {"serve", "serve --data DIR [options]", "run the host; serve --help lists its options", run_serve},
+    {"check", "check FILE", "tell what is wrong with a module file, and what it declares", run_check},
     {"egress", "egress NAME --data DIR", "print what waits in the outbox of a stopped host", run_egress},
 };
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };

@@ -122,7 +122,6 @@ static enum err_code open_engine(struct host *host, struct err *err)
     engine.commit_interval_ms = options->commit_interval_ms;
     engine.commit_bytes = options->commit_bytes;
     engine.memory_bytes = options->memory_bytes;
-    engine.memory_bytes_max = options->memory_bytes * 2;
     engine.messages_soft_max = options->messages_max;
     engine.messages_hard_max = options->messages_max * 2;
     engine.store_bytes_soft_max = options->store_bytes_max;
@@ -296,12 +295,6 @@ static void close_all(struct host *host) LOOP_THREAD
     log_destroy(host->log);
 }
 
-static bool is_json(const struct serve_options *options)
-{
-    return options->log_format == OPTIONS_LOG_JSON ||
-           (options->log_format == OPTIONS_LOG_AUTO && isatty(STDERR_FILENO) == 0);
-}
-
 static volatile sig_atomic_t exit_status;
 
 static void on_close_timeout(int signal_number)
@@ -327,7 +320,7 @@ int host_serve(const struct serve_options *options, struct registry *registry)
 
     thread_assume(&thread_loop);
     raise_file_limit();
-    host.log = log_create(STDERR_FILENO, options->log_level, is_json(options));
+    host.log = log_create(STDERR_FILENO, options->log_level, options_is_log_json(options));
     host.metrics = metrics_create();
     failure_log = host.log;
     if (open_all(&host, &err) == ERR_NONE) {

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "config_text.h"
@@ -130,10 +131,10 @@ static const struct option options[] = {
      .help = "Threads that read from the store."},
     {"helper-threads",
      {CONFIG_NUMBER, 1, 8, NULL},
-     "2",
+     "1",
      FIELD(helper_threads),
      .placeholder = "COUNT",
-     .help = "Threads that look up names and parse large bodies; with two, a dead name server holds up no parsing."},
+     .help = "Threads that look up names and parse large bodies."},
     {"log-level",
      {CONFIG_CHOICE, 0, 0, "debug info warn error"},
      "info",
@@ -430,6 +431,12 @@ enum err_code options_parse(const struct options_input *input, struct arena *are
     }
     *out = parsed;
     return ERR_NONE;
+}
+
+bool options_is_log_json(const struct serve_options *serve)
+{
+    return serve->log_format == OPTIONS_LOG_JSON ||
+           (serve->log_format == OPTIONS_LOG_AUTO && isatty(STDERR_FILENO) == 0);
 }
 
 void options_print_help(struct buf *out)

@@ -58,6 +58,8 @@ struct options_input {
  * When help is asked for, nothing else is looked at and *out is not set. */
 MUST_USE enum err_code options_parse(const struct options_input *input, struct arena *arena, struct serve_options *out,
                                      enum options_help *out_help, struct buf *messages);
+/* True if the log is to be JSON: said so, or standard error is no terminal. */
+bool options_is_log_json(const struct serve_options *serve);
 /* Appends the text of `proa serve --help`. */
 void options_print_help(struct buf *out);
 /* Appends the reference page, in Markdown. */

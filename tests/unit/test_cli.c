@@ -107,6 +107,7 @@ static void verbs_are_listed(void **state)
     (void)state;
     assert_int_equal(run_list(0, NULL), CLI_OK);
     assert_non_null(strstr(output, "proa serve --data DIR"));
+    assert_non_null(strstr(output, "proa check FILE"));
     assert_non_null(strstr(output, "proa egress NAME --data DIR"));
     assert_string_equal(errors, "");
     assert_int_equal(run("--help"), CLI_OK);
@@ -161,6 +162,89 @@ static void serve_prints_its_help(void **state)
     assert_memory_equal(output, "# Configuration", 15);
 }
 
+#define STATEFUN "kind: io.statefun.endpoints.v2/http\nspec:\n  functions: a/b\n  urlPathTemplate: http://h/\n"
+
+static void serve_logs_warnings(void **state)
+{
+    (void)state;
+    char expected[512];
+
+    write_module(STATEFUN "  transport: {pool_size: 4}\n  retries: 5\n");
+    assert_int_equal(run("serve", "--data=/data", "--module", module_file, "--log-format=json"), 42);
+    assert_int_equal(served_functions, 1);
+    assert_non_null(strstr(errors, "\"level\":\"warn\",\"event\":\"module.warning\""));
+    (void)snprintf(expected, sizeof expected, "%s:5: warning: transport.pool_size has no effect", module_file);
+    assert_non_null(strstr(errors, expected));
+    (void)snprintf(expected, sizeof expected, "%s:6: warning: retries is not a known key", module_file);
+    assert_non_null(strstr(errors, expected));
+    assert_int_equal(run("serve", "--data=/data", "--module", module_file, "--log-level=error"), 42);
+    assert_string_equal(errors, "");
+}
+
+static void check_tells_what_is_there(void **state)
+{
+    (void)state;
+    char expected[1024];
+
+    write_module("kind: proa.v1/endpoint\nspec:\n  functions: {a/b: {}, a/*: {}}\n  url: http://${PROA_TEST_HOST:-h}/\n"
+                 "---\nkind: proa.v1/egress\nspec: {name: a/out}\n");
+    assert_int_equal(run("check", module_file), CLI_OK);
+    (void)snprintf(expected, sizeof expected,
+                   "%s: 1 endpoint, 2 functions, 1 egress\nendpoint http://h/\n  function a/b\n  function a/*\n"
+                   "egress a/out\n",
+                   module_file);
+    assert_string_equal(output, expected);
+    assert_string_equal(errors, "");
+    assert_int_equal(setenv("PROA_TEST_HOST", "i", 1), 0);
+    assert_int_equal(run("check", module_file), CLI_OK);
+    assert_non_null(strstr(output, "endpoint http://i/\n"));
+    assert_int_equal(unsetenv("PROA_TEST_HOST"), 0);
+
+    write_module(STATEFUN "  retries: 5\n"); /* warnings are no mistakes */
+    assert_int_equal(run("check", module_file), CLI_OK);
+    (void)snprintf(expected, sizeof expected, "%s:5: warning: retries is not a known key of spec; it is passed over\n",
+                   module_file);
+    assert_string_equal(errors, expected);
+    assert_non_null(strstr(output, ": 1 endpoint, 1 function, 0 egresses\n"));
+}
+
+static void check_tells_all_mistakes(void **state)
+{
+    (void)state;
+    char expected[512];
+
+    write_module(STATEFUN "  retries: 5\n---\nkind: proa.v1/egress\nspec: {nam: a/out}\n");
+    assert_int_equal(run("check", module_file), CLI_FAILED);
+    (void)snprintf(expected, sizeof expected,
+                   "%s:5: warning: retries is not a known key of spec; it is passed over\n"
+                   "%s:8: nam is not a known key; did you mean name?\n"
+                   "%s:8: spec has no key name, which must be there\n",
+                   module_file, module_file, module_file);
+    assert_string_equal(errors, expected);
+    assert_string_equal(output, "");
+    assert_int_equal(run("check", "/nowhere/m.yaml"), CLI_FAILED);
+    assert_string_equal(errors, "the module file /nowhere/m.yaml cannot be opened: No such file or directory\n");
+    write_module("");
+    assert_int_equal(run("check", module_file), CLI_OK);
+    assert_non_null(strstr(output, ": 0 endpoints, 0 functions, 0 egresses\n"));
+}
+
+static void check_takes_one_file(void **state)
+{
+    (void)state;
+    assert_int_equal(run("check"), CLI_USAGE);
+    assert_non_null(strstr(errors, "proa check: the module file is missing\nUsage: proa check FILE\n"));
+    assert_int_equal(run("check", "a", "b"), CLI_USAGE);
+    assert_non_null(strstr(errors, "there is also b"));
+    assert_int_equal(run("check", "--shema"), CLI_USAGE);
+    assert_non_null(strstr(errors, "no such option: --shema"));
+    assert_int_equal(run("check", "--help"), CLI_OK);
+    assert_non_null(strstr(output, "JSON Schema"));
+    assert_int_equal(run("check", "--schema"), CLI_OK);
+    assert_non_null(strstr(output, "draft-07"));
+    assert_string_equal(errors, "");
+}
+
 static void egress_is_checked(void **state)
 {
     (void)state;
@@ -183,9 +267,11 @@ static void egress_is_checked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(verbs_are_listed),         cmocka_unit_test(serve_reaches_the_host),
-        cmocka_unit_test(serve_tells_all_mistakes), cmocka_unit_test(serve_prints_its_help),
-        cmocka_unit_test(egress_is_checked),
+        cmocka_unit_test(verbs_are_listed),          cmocka_unit_test(serve_reaches_the_host),
+        cmocka_unit_test(serve_tells_all_mistakes),  cmocka_unit_test(serve_prints_its_help),
+        cmocka_unit_test(egress_is_checked),         cmocka_unit_test(serve_logs_warnings),
+        cmocka_unit_test(check_tells_what_is_there), cmocka_unit_test(check_tells_all_mistakes),
+        cmocka_unit_test(check_takes_one_file),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
