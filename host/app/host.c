@@ -122,6 +122,7 @@ static enum err_code open_engine(struct host *host, struct err *err)
     engine.commit_interval_ms = options->commit_interval_ms;
     engine.commit_bytes = options->commit_bytes;
     engine.memory_bytes = options->memory_bytes;
+    engine.memory_bytes_max = options->memory_bytes * 2;
     engine.messages_soft_max = options->messages_max;
     engine.messages_hard_max = options->messages_max * 2;
     engine.store_bytes_soft_max = options->store_bytes_max;
