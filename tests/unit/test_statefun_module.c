@@ -454,76 +454,77 @@ static void the_form_of_3_0_is_refused(void **state)
 
 /* ---- texts ---------------------------------------------------------------------------------------------- */
 
+static const struct {
+    const char *text;
+    uint64_t ms;
+} good_durations[] = {
+    {"0", 0},
+    {"500", 500},
+    {"10ms", 10},
+    {"10 ms", 10},
+    {"10   milli", 10},
+    {"10millis", 10},
+    {"1 millisecond", 1},
+    {"2 milliseconds", 2},
+    {"3s", 3000},
+    {"3 sec", 3000},
+    {"3secs", 3000},
+    {"3 second", 3000},
+    {"3 seconds", 3000},
+    {"2m", 120000},
+    {"2min", 120000},
+    {"2 minute", 120000},
+    {"2 Minutes", 120000},
+    {"1h", 3600000},
+    {"1 HOUR", 3600000},
+    {"2 hours", 7200000},
+    {"1d", 86400000},
+    {"1 day", 86400000},
+    {"2 days", 172800000},
+    {"1000000ns", 1},
+    {"1000001 nanos", 2},
+    {"1 nano", 1},
+    {"1nanosecond", 1},
+    {"0 nanoseconds", 0},
+    {"1000\xC2\xB5s", 1},
+    {"1001 micro", 2},
+    {"1 micros", 1},
+    {"1 microsecond", 1},
+    {"2000 microseconds", 2},
+    {"18446744073709551615 ns", UINT64_C(18446744073710)},
+    {"18446744073709551615", UINT64_MAX},
+};
+static const char *const bad_durations[] = {"",
+                                            "s",
+                                            "1.5s",
+                                            "-1s",
+                                            "1 x",
+                                            "1mins",
+                                            "1hs",
+                                            "1ss",
+                                            "1mss",
+                                            "1 s ",
+                                            "1m 30s",
+                                            "0x10",
+                                            "18446744073709551616",
+                                            "18446744073709551615 s",
+                                            "1 days2",
+                                            "1\xC2s",
+                                            "1 \t s"};
+
 static void durations_in_flinks_forms(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text;
-        uint64_t ms;
-    } good[] = {
-        {"0", 0},
-        {"500", 500},
-        {"10ms", 10},
-        {"10 ms", 10},
-        {"10   milli", 10},
-        {"10millis", 10},
-        {"1 millisecond", 1},
-        {"2 milliseconds", 2},
-        {"3s", 3000},
-        {"3 sec", 3000},
-        {"3secs", 3000},
-        {"3 second", 3000},
-        {"3 seconds", 3000},
-        {"2m", 120000},
-        {"2min", 120000},
-        {"2 minute", 120000},
-        {"2 Minutes", 120000},
-        {"1h", 3600000},
-        {"1 HOUR", 3600000},
-        {"2 hours", 7200000},
-        {"1d", 86400000},
-        {"1 day", 86400000},
-        {"2 days", 172800000},
-        {"1000000ns", 1},
-        {"1000001 nanos", 2},
-        {"1 nano", 1},
-        {"1nanosecond", 1},
-        {"0 nanoseconds", 0},
-        {"1000\xC2\xB5s", 1},
-        {"1001 micro", 2},
-        {"1 micros", 1},
-        {"1 microsecond", 1},
-        {"2000 microseconds", 2},
-        {"18446744073709551615 ns", UINT64_C(18446744073710)},
-        {"18446744073709551615", UINT64_MAX},
-    };
-    static const char *const bad[] = {"",
-                                      "s",
-                                      "1.5s",
-                                      "-1s",
-                                      "1 x",
-                                      "1mins",
-                                      "1hs",
-                                      "1ss",
-                                      "1mss",
-                                      "1 s ",
-                                      "1m 30s",
-                                      "0x10",
-                                      "18446744073709551616",
-                                      "18446744073709551615 s",
-                                      "1 days2",
-                                      "1\xC2s",
-                                      "1 \t s"};
     uint64_t ms = 0;
 
-    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-        if (!config_parse_flink_duration(slice_of(good[i].text), &ms) || ms != good[i].ms) {
-            fail_msg("'%s' is read as %llu", good[i].text, (unsigned long long)ms);
+    for (size_t i = 0; i < sizeof good_durations / sizeof good_durations[0]; i++) {
+        if (!config_parse_flink_duration(slice_of(good_durations[i].text), &ms) || ms != good_durations[i].ms) {
+            fail_msg("'%s' is read as %llu", good_durations[i].text, (unsigned long long)ms);
         }
     }
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        if (config_parse_flink_duration(slice_of(bad[i]), &ms)) {
-            fail_msg("'%s' is read as %llu", bad[i], (unsigned long long)ms);
+    for (size_t i = 0; i < sizeof bad_durations / sizeof bad_durations[0]; i++) {
+        if (config_parse_flink_duration(slice_of(bad_durations[i]), &ms)) {
+            fail_msg("'%s' is read as %llu", bad_durations[i], (unsigned long long)ms);
         }
     }
 }
