@@ -71,6 +71,7 @@ struct input_rows {
 struct store_figures {
     uint64_t bytes_used; /* pages in use */
     uint64_t bytes_file; /* of the data file */
+    bool is_short;       /* what room is left is for what is inside: take no new work */
 };
 
 /* The committer's answer to EFFECT_COMMIT. */

@@ -207,6 +207,15 @@ void folder_keep_ballast(struct folder *folder)
     }
 }
 
+void folder_room(struct folder *folder, uint64_t *out_free, uint64_t *out_size)
+{
+    struct statvfs disk = {0};
+
+    (void)fstatvfs(folder->fd, &disk); /* then everything stays zero */
+    *out_free = (uint64_t)disk.f_bavail * disk.f_frsize;
+    *out_size = (uint64_t)disk.f_blocks * disk.f_frsize;
+}
+
 bool folder_is_full(struct folder *folder)
 {
     const bool is_written = fill(folder, probe_name, 0, FOLDER_BALLAST_BYTES, true);

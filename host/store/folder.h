@@ -31,5 +31,7 @@ MUST_USE enum err_code folder_reserve(struct folder *folder, const char *name, u
 void folder_release_ballast(struct folder *folder);
 /* Lays the ballast again if it was released and the disk has plenty of room. Cheap to call often. */
 void folder_keep_ballast(struct folder *folder);
+/* Bytes this user may still write to the folder's disk, and the disk's size; quotas do not show. Zeros if unknown. */
+void folder_room(struct folder *folder, uint64_t *out_free, uint64_t *out_size);
 /* Writes a little to find out if the disk, or a quota, is full now. */
 bool folder_is_full(struct folder *folder);

@@ -15,10 +15,12 @@
 #include "store_internal.h"
 
 enum {
-    READERS_MAX = 126,      /* snapshots open at a time; LMDB's own default, which fills two pages */
-    LOCK_FILE_BYTES = 8192, /* what LMDB needs for as many */
-    TABLES_MAX = 32,        /* of this version and of those to come */
-    FILE_MODE = 0640,       /* of what LMDB makes */
+    READERS_MAX = 126,        /* snapshots open at a time; LMDB's own default, which fills two pages */
+    LOCK_FILE_BYTES = 8192,   /* what LMDB needs for as many */
+    TABLES_MAX = 32,          /* of this version and of those to come */
+    FILE_MODE = 0640,         /* of what LMDB makes */
+    RESERVE_BYTES = 32 << 20, /* room kept for what is inside: two epochs of the usual largest size */
+    RESERVE_DISK_PART = 8,    /* on a small disk this part of it */
 };
 
 struct store_lmdb {
@@ -27,6 +29,7 @@ struct store_lmdb {
     MDB_env *env;
     MDB_dbi tables[STORE_TABLE_COUNT];
     bool is_read_only;
+    bool is_reserve_spent; /* the disk was full: until there is room in the file itself, nothing new may come */
 };
 
 static struct store_lmdb *lmdb_of(struct store *store)
@@ -138,6 +141,7 @@ static enum store_apply judge(struct store_lmdb *store, const struct epoch *epoc
         return STORE_FAILED;
     }
     if (cause != MDB_MAP_FULL) {
+        store->is_reserve_spent = true;
         folder_release_ballast(store->folder);
     }
     (void)err_set(err, ERR_STORE_FULL, "epoch %" PRIu64 " does not fit: %s", epoch->number,
@@ -316,6 +320,26 @@ static uint64_t pages_used(struct store_lmdb *store, MDB_txn *txn, uint64_t *pag
     return pages;
 }
 
+/* The file never shrinks, so after a while the room is inside it: pages that were used and are free. A quota does
+ * not show in the disk's room; there only a write that failed tells. */
+static bool is_short(struct store_lmdb *store, const struct store_figures *figures)
+{
+    const uint64_t inside = figures->bytes_file > figures->bytes_used ? figures->bytes_file - figures->bytes_used : 0;
+    uint64_t disk_free = 0;
+    uint64_t disk_bytes = 0;
+
+    folder_room(store->folder, &disk_free, &disk_bytes);
+    if (disk_bytes == 0) {
+        return store->is_reserve_spent;
+    }
+    const uint64_t part = disk_bytes / RESERVE_DISK_PART;
+    const uint64_t reserve = part < RESERVE_BYTES ? part : RESERVE_BYTES;
+    if (inside >= reserve) {
+        store->is_reserve_spent = false;
+    }
+    return store->is_reserve_spent || inside + disk_free < reserve;
+}
+
 static struct store_figures figures(struct store *base)
 {
     struct store_lmdb *store = lmdb_of(base);
@@ -332,6 +356,7 @@ static struct store_figures figures(struct store *base)
     if (mdb_env_get_fd(store->env, &fd) == MDB_SUCCESS && fstat(fd, &stat) == 0) {
         figures.bytes_file = (uint64_t)stat.st_size;
     }
+    figures.is_short = is_short(store, &figures);
     return figures;
 }
 
