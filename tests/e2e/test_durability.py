@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import lmdb
 import pytest
 from harness import Host, HostFailed, PythonFunctions, ScriptedFunction
 from harness.function import Call, Reply, reply_to
@@ -211,3 +212,35 @@ def test_clock_far_behind_the_store(make_host: Make, zoo: PythonFunctions) -> No
     host.arguments += ["--allow-clock-ahead"]
     host.start()
     assert host.ask("zoo/counter/a", 1).json == 2
+
+
+def crc32c(data: bytes) -> int:
+    """CRC-32C, the checksum at the end of every record."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+@pytest.mark.parametrize(("format", "word"), [(99, "newer"), (None, "corrupt")])
+def test_store_of_a_newer_version_and_a_damaged_record(
+    make_host: Make, zoo: PythonFunctions, format: int | None, word: str
+) -> None:
+    host = make_host().configure({"zoo/*": zoo.url}).start()
+    host.ask("zoo/counter/a", 1)
+    host.stop()
+    with lmdb.open(str(host.data), max_dbs=32, map_size=1 << 26) as environment:
+        meta = environment.open_db(b"meta")
+        with environment.begin(write=True, db=meta) as transaction:
+            record = bytearray(transaction.get(b"store"))
+            if format is None:
+                record[5] ^= 1
+            else:
+                record[0] = format
+                record[-4:] = crc32c(bytes(record[:-4])).to_bytes(4, "little")
+            transaction.put(b"store", bytes(record))
+    host.spawn()
+    assert host.wait() != 0
+    assert word in host.log

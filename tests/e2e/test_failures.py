@@ -52,12 +52,12 @@ ENDPOINT_TROUBLE = {
 
 @pytest.mark.parametrize("trouble", ENDPOINT_TROUBLE.values(), ids=ENDPOINT_TROUBLE.keys())
 def test_trouble_of_the_endpoint_is_waited_out(make_host: Make, scripted: Start, trouble: Reply) -> None:
-    function = scripted(lambda call: trouble if len(function.calls) <= 6 else answer_one(call))
+    function = scripted(lambda call: trouble if len(function.calls) <= 3 else answer_one(call))
     host = serve(make_host, function)
     answer = host.ask("odd/one/a", 1)
     assert (answer.status, answer.json) == (200, 1)
     metrics = host.metrics()
-    assert metrics["proa_calls_failed_total"] == 6
+    assert metrics["proa_calls_failed_total"] == 3
     assert metrics["proa_parked_messages"] == 0
 
 
@@ -283,3 +283,180 @@ def test_full_mailbox_tells_the_client_to_slow_down(make_host: Make, scripted: S
     function.start()
     host.await_idle()
     assert host.metrics()["proa_messages_handled_total"] == 60 - len(refused)
+
+
+def test_calls_say_what_they_must(make_host: Make, scripted: Start) -> None:
+    function = scripted(lambda call: answer_with_features(call))
+    host = serve(make_host, function)
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    for _ in range(2):
+        assert host.ask("odd/one/a", 1, headers={"traceparent": trace}).status == 200
+    first, second = function.calls
+    for call in (first, second):
+        assert call.headers["content-type"] == "application/octet-stream"
+        assert call.headers["proa-features"] == "partial"
+        assert call.headers["traceparent"] == trace
+        assert "expect" not in call.headers
+        assert call.batch.invocations[0].caller.namespace == "proa"
+    assert first.batch.invocations[0].traceparent == ""  # nothing of ours before the endpoint has announced it
+    assert first.batch.invocations[0].message_id == ""
+    assert second.batch.invocations[0].traceparent == trace
+    assert second.batch.invocations[0].message_id.endswith("-" + second.batch.invocations[0].message_id.split("-")[1])
+
+
+def answer_with_features(call: Call) -> Reply:
+    return Reply(reply_to(call, JSON, b"1"), headers={"Proa-Features": "partial"})
+
+
+def test_message_keeps_its_id_over_attempts_and_kills(make_host: Make, scripted: Start) -> None:
+    def answer(call: Call) -> Reply:
+        if call.values == [b"13"] and not mended.is_set():
+            return Reply(status=500, headers={"Proa-Features": "partial"})
+        return answer_with_features(call)
+
+    mended = threading.Event()
+    function = scripted(answer)
+    host = serve(make_host, function, retry="attempts: 1000")
+    assert host.ask("odd/one/a", 1).status == 200
+    assert host.send("odd/one/a", 13).status == 202
+    host.await_metrics(lambda metrics: metrics["proa_calls_failed_total"] >= 3, "three calls failed")
+    host.restart()
+    assert host.ask("odd/one/b", 1).status == 200
+    mended.set()
+    host.await_idle()
+    ids = {call.batch.invocations[0].message_id for call in function.calls if call.values == [b"13"]}
+    assert len(ids - {""}) == 1
+
+
+def test_batches_keep_their_limits(make_host: Make, scripted: Start) -> None:
+    gate = threading.Event()
+
+    def answer(call: Call) -> Reply:
+        gate.wait(60)
+        return answer_one(call)
+
+    function = scripted(answer)
+    host = serve(make_host, function, call="timeout: 60s, batch: 7")
+    for number in range(40):
+        assert host.send("odd/one/a", number).status == 202
+    gate.set()
+    host.await_idle()
+    sizes = [len(call.values) for call in function.calls]
+    assert sum(sizes) == 40
+    assert max(sizes) == 7
+    assert [value for call in function.calls for value in call.values] == [b"%d" % n for n in range(40)]
+
+
+def test_batches_keep_their_bytes(make_host: Make, scripted: Start) -> None:
+    function = scripted(answer_one)
+    function.stop()
+    host = serve(make_host, function, call="timeout: 60s, batch_bytes: 2KiB")
+    for _ in range(10):
+        assert host.send("odd/one/a", "x" * 900).status == 202
+    assert host.send("odd/one/a", "y" * 5000).status == 202  # alone it may be larger
+    function.start()
+    host.await_idle()
+    sizes = [sum(len(value) for value in call.values) for call in function.calls]
+    assert all(size <= 2048 + 905 for size in sizes if size < 5000)
+    assert max(sizes) < 5000 + 2048
+
+
+def test_calls_in_flight_keep_their_limit(make_host: Make, scripted: Start) -> None:
+    lock = threading.Lock()
+    under_way = 0
+    most = 0
+
+    def answer(call: Call) -> Reply:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        gate.wait(60)
+        with lock:
+            under_way -= 1
+        return answer_one(call)
+
+    gate = threading.Event()
+    gate.set()
+    host = serve(make_host, scripted(answer), call="timeout: 60s, in_flight: 3")
+    assert host.ask("odd/one/a", 1).json == 1  # a type whose endpoint never answered gets one call at a time
+    gate.clear()
+    for id in range(20):
+        assert host.send(f"odd/one/{id}", 1).status == 202
+    host.await_metric("proa_calls_in_flight", 3)
+    gate.set()
+    host.await_idle()
+    assert most == 3
+
+
+def test_without_running_ahead_a_call_sees_only_what_is_on_disk(make_host: Make, scripted: Start) -> None:
+    epochs: list[float] = []
+
+    def answer(call: Call) -> Reply:
+        epochs.append(host.metrics()["proa_epochs_total"])
+        return answer_one(call)
+
+    host = make_host()
+    function = scripted(answer)
+    module = MODULE.format(url=function.url, call="run_ahead: false", retry="attempts: 3")
+    host.configure(module=module).start()
+    for _ in range(5):
+        before = host.metrics()["proa_epochs_total"]
+        assert host.ask("odd/one/a", 1).json == 1
+        assert epochs[-1] > before, "the call came before the commit of its message"
+
+
+def test_url_template_and_several_endpoints(make_host: Make, scripted: Start) -> None:
+    one, two = scripted(answer_one), scripted(answer_one)
+    host = make_host().configure({"odd/*": one.url + "f/{function.name}", "odd/two": two.url}).start()
+    assert host.ask("odd/one/a", 1).json == 1
+    assert host.ask("odd/two/a", 1).json == 1
+    assert [call.path for call in one.calls] == ["/f/one"]
+    assert [call.path for call in two.calls] == ["/"]
+
+
+def test_instances_do_not_wait_for_each_other(make_host: Make, scripted: Start) -> None:
+    gate = threading.Event()
+
+    def answer(call: Call) -> Reply:
+        if call.batch.target.id == "slow":
+            gate.wait(60)
+        return answer_one(call)
+
+    host = serve(make_host, scripted(answer))
+    assert host.ask("odd/one/a", 1).json == 1  # a type whose endpoint never answered gets one call at a time
+    assert host.send("odd/one/slow", 1).status == 202
+    host.await_metric("proa_calls_in_flight", 1)
+    for id in range(20):
+        assert host.ask(f"odd/one/{id}", 1).json == 1
+    gate.set()
+    host.await_idle()
+
+
+def test_result_with_an_unknown_egress_parks_the_record_only(make_host: Make, scripted: Start) -> None:
+    def answer(call: Call) -> Reply:
+        result = reply_to(call, JSON, b"1")
+        record = result.invocation_result.outgoing_egresses.add(egress_namespace="no", egress_type="where")
+        record.argument.typename = JSON
+        return Reply(result)
+
+    host = serve(make_host, scripted(answer))
+    assert host.ask("odd/one/a", 1).json == 1
+    host.await_metric("proa_parked_messages", 1)
+
+
+def test_late_answer_of_a_call_given_up_changes_nothing(make_host: Make, scripted: Start) -> None:
+    gate = threading.Event()
+
+    def answer(call: Call) -> Reply:
+        number = len(function.calls)
+        if number == 1:
+            gate.wait(60)
+        return Reply(reply_to(call, JSON, b"%d" % number))
+
+    function = scripted(answer)
+    host = serve(make_host, function, call="timeout: 200ms")
+    assert host.ask("odd/one/a", 1).json == 2
+    gate.set()
+    assert host.ask("odd/one/a", 1).json == 3
+    assert host.await_idle()["proa_messages_handled_total"] == 2

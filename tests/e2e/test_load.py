@@ -7,13 +7,15 @@ import fcntl
 import json
 import os
 import socket
+import subprocess
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
-from harness import Host, PythonFunctions, ScriptedFunction, wait_until
+from harness import Host, PythonFunctions, ScriptedFunction, raw_request, wait_until
 from harness.function import Call, Reply, reply_to
 
 Make = Callable[[], Host]
@@ -112,3 +114,70 @@ def fill(host: Host, reader: int) -> None:
         return host.metrics()["proa_log_lines_dropped_total"] > 0
 
     wait_until(provoke, "log lines are dropped")
+
+
+def test_chunked_and_expecting_requests(host: Host) -> None:
+    head = b"POST /v1/ask/zoo/counter/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    chunked = raw_request(host.ingress_port, head + b"Transfer-Encoding: chunked\r\n\r\n1\r\n4\r\n1\r\n2\r\n0\r\n\r\n")
+    assert chunked.startswith(b"HTTP/1.1 200") and chunked.endswith(b"42")
+    expecting = raw_request(host.ingress_port, head + b"Expect: 100-continue\r\nContent-Length: 1\r\n\r\n8")
+    assert b"HTTP/1.1 200" in expecting and expecting.endswith(b"50")
+
+
+def test_large_chunked_body_is_refused(host: Host) -> None:
+    head = b"POST /v1/ask/zoo/counter/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
+    answer = raw_request(host.ingress_port, head + chunk * 40 + b"0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert host.ask("zoo/counter/a", 1).json == 1
+
+
+def test_full_store_refuses_and_drains(make_host: Make, scripted: Start) -> None:
+    function = scripted(lambda call: Reply(reply_to(call, "proa/json", b"1")))
+    function.stop()
+    host = make_host().configure({"odd/*": function.url}, options=("--store-bytes-max", "4MiB")).start()
+    taken = 0
+    for number in range(1000):
+        answer = host.send(f"odd/one/{number % 5}", "x" * 50_000)
+        if answer.status != 202:
+            break
+        taken += 1
+    assert (answer.status, answer.code) == (507, "store_full")
+    assert int(answer.headers["retry-after"]) > 0
+    assert taken > 10
+    function.start()
+    assert host.await_idle()["proa_messages_handled_total"] == taken
+    wait_until(lambda: host.send("odd/one/a", 1).status == 202, "the store takes messages again")
+
+
+def fill_disk(host: Host) -> Iterator[int]:
+    """Sends until the disk is full for a while; the statuses."""
+    refused = 0
+    while refused < 20:
+        status = host.send("odd/one/a", "x" * 100_000).status
+        refused += status == 507
+        yield status
+
+
+def test_full_disk_refuses_and_drains(make_host: Make, scripted: Start, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        function = scripted(lambda call: Reply(reply_to(call, "proa/json", b"1")))
+        function.stop()
+        host = make_host().configure({"odd/*": function.url})
+        host.data = disk / "data"
+        host.start()
+        statuses = Counter(fill_disk(host))
+        assert set(statuses) == {202, 507}
+        function.start()
+        assert host.await_idle()["proa_messages_handled_total"] == statuses[202]
+        wait_until(lambda: host.send("odd/one/a", 1).status == 202, "the disk takes messages again")
+        host.await_idle()
+        host.stop()
+    finally:
+        host.dispose()
+        subprocess.run(["umount", str(disk)], check=True)
