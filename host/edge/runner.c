@@ -9,8 +9,7 @@
 
 enum {
     SERVERS_MAX = 16,
-    MESSAGES_PER_TURN_MAX = 512, /* some 2 ms of the engine: a flood at this door does not starve the others */
-    POSTED_MAX = 8192,           /* messages between two steps: more than there can be connections */
+    POSTED_MAX = 8192, /* messages between two steps: more than there can be connections */
     DISK_INPUTS_MAX = 256,
     IDLE_MS_MAX = 1000,   /* the longest wait for something to do */
     SLOW_TURN_US = 50000, /* a turn beyond it is logged */
@@ -32,7 +31,6 @@ struct runner {
     uint32_t input_count;
     struct input *posted; /* messages for the next step; what they point to lives in the arena */
     uint32_t posted_count;
-    uint32_t posted_taken; /* by steps so far; the rest is for the next turns */
     struct arena *posted_arena;
 };
 
@@ -42,8 +40,7 @@ struct runner *runner_create(const struct runner_options *options)
 
     check(runner != NULL);
     runner->options = *options;
-    runner->inputs =
-        calloc(DISK_INPUTS_MAX * 2 + LIMIT_INPUTS_PER_TURN_MAX + MESSAGES_PER_TURN_MAX + 2, sizeof *runner->inputs);
+    runner->inputs = calloc(DISK_INPUTS_MAX * 2 + LIMIT_INPUTS_PER_TURN_MAX + POSTED_MAX + 2, sizeof *runner->inputs);
     runner->posted = calloc(POSTED_MAX, sizeof *runner->posted);
     runner->posted_arena = arena_create(SIZE_MAX / 2); /* bodies: bounded by the server's memory */
     check(runner->inputs != NULL && runner->posted != NULL && runner->posted_arena != NULL);
@@ -144,9 +141,8 @@ static void gather(struct runner *runner) LOOP_THREAD
     count += committer_take(runner->options.committer, runner->inputs + count, DISK_INPUTS_MAX);
     count += reader_take(runner->options.reader, runner->inputs + count, DISK_INPUTS_MAX);
     count += dispatcher_take(runner->options.dispatcher, runner->inputs + count, LIMIT_INPUTS_PER_TURN_MAX);
-    const uint32_t end = runner->posted_taken + MESSAGES_PER_TURN_MAX;
-    while (runner->posted_taken < runner->posted_count && runner->posted_taken < end) {
-        runner->inputs[count++] = runner->posted[runner->posted_taken++];
+    for (uint32_t i = 0; i < runner->posted_count; i++) {
+        runner->inputs[count++] = runner->posted[i];
     }
     if (runner->is_stop_asked) {
         runner->inputs[count++] = (struct input){.kind = INPUT_STOP};
@@ -200,11 +196,8 @@ void runner_turn(struct runner *runner)
     gather(runner);
     engine_step(runner->options.engine, now_ms, runner->inputs, runner->input_count, &effects);
     clock_go_on_from(&runner->clock, engine_now_ms(runner->options.engine)); /* a start goes on from the store's time */
-    if (runner->posted_taken == runner->posted_count) {
-        runner->posted_count = 0;
-        runner->posted_taken = 0;
-        arena_reset(runner->posted_arena);
-    }
+    runner->posted_count = 0;
+    arena_reset(runner->posted_arena);
     runner->wake_ms = effects.wake_ms;
     for (uint32_t i = 0; i < effects.count; i++) {
         carry_out(runner, &effects.list[i]);
