@@ -163,6 +163,19 @@ bool check_log_may_expire(struct sim *sim, uint32_t index, uint32_t count)
     return check_may_expire(sim, 0, &last, sim_engine_ms(sim) + sim->skew_ms);
 }
 
+/* The other side: a value that no view of its last use keeps alive. */
+static bool must_have_expired(struct sim *sim, uint32_t index, uint32_t state)
+{
+    const struct instance *instance = &sim->instances[index];
+    const struct value *value = &instance->live[state];
+    int64_t expire_ms = 0;
+    const enum expiry_mode mode = state_expiry(sim, state, &expire_ms);
+    const bool is_touched = mode == EXPIRY_AFTER_INVOKE && instance->touched_ms_max > value->written_ms_max;
+    const uint64_t since_ms = is_touched ? instance->touched_ms_max : value->written_ms_max;
+
+    return mode != EXPIRY_NONE && sim_engine_ms(sim) >= since_ms + (uint64_t)expire_ms;
+}
+
 static void check_state(struct sim *sim, uint32_t index, uint32_t state, struct slice shown)
 {
     struct value *value = &sim->instances[index].live[state];
@@ -178,6 +191,9 @@ static void check_state(struct sim *sim, uint32_t index, uint32_t state, struct 
         }
         value->is_set = false;
         return;
+    }
+    if (must_have_expired(sim, index, state)) {
+        sim_fail(sim, LAW_7, "state %s of instance %u is shown, and has expired", state_name(state), index);
     }
     buf_init(&buf, 1 << 20);
     ledger_put_state(&buf, value->outcome, state, value->padding);

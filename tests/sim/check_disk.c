@@ -353,6 +353,8 @@ static void check_places(struct sim *sim, uint64_t sealed_ms)
         struct message *message = &sim->messages[tag];
         const enum place now = place_of(sim, tag);
         message->is_touched = false;
+        disk->fired +=
+            (message->kind == MESSAGE_TIMER || message->delay_ms > 0) && now != message->before && now != PLACE_TIMER;
         if (now == PLACE_NOWHERE) {
             check_absent(sim, tag);
         } else {
@@ -370,14 +372,20 @@ static void check_tables(struct sim *sim)
 {
     const struct engine_options *options = &sim->engine_options;
     const uint32_t *counts = sim->disk.counts;
+    const uint64_t hard = options->messages_hard_max;
+    const uint64_t most = (sim->disk.mail_before > hard ? sim->disk.mail_before : hard) + sim->disk.fired;
 
     if (counts[STORE_PARKED] > options->parked_max || counts[STORE_TIMER] > options->timers_max ||
-        counts[STORE_INVOCATION] > options->invocations_max ||
-        counts[STORE_MAIL] > options->messages_hard_max + options->timers_max) {
+        counts[STORE_INVOCATION] > options->invocations_max || counts[STORE_MAIL] > most) {
         sim_fail(sim, LAW_8, "the store holds %u parked of %u, %u timers of %u, %u invocations of %u, %u mail of %llu",
                  counts[STORE_PARKED], options->parked_max, counts[STORE_TIMER], options->timers_max,
-                 counts[STORE_INVOCATION], options->invocations_max, counts[STORE_MAIL],
-                 (unsigned long long)options->messages_hard_max);
+                 counts[STORE_INVOCATION], options->invocations_max, counts[STORE_MAIL], (unsigned long long)most);
+    }
+    for (uint32_t i = 0; i < sim->instance_count; i++) {
+        if (sim->instances[i].client_mail > ledger_endpoint(sim, i)->mailbox_messages_max) {
+            sim_fail(sim, LAW_8, "%u messages of clients wait for instance %u, at most %u may",
+                     sim->instances[i].client_mail, i, ledger_endpoint(sim, i)->mailbox_messages_max);
+        }
     }
     if (counts[STORE_TOKEN] != sim->disk.tokens) {
         sim_fail(sim, LAW_7, "%u delayed messages have a token, and %u tokens are on disk", sim->disk.tokens,
@@ -387,6 +395,19 @@ static void check_tables(struct sim *sim)
         sim_fail(sim, LAW_3, "instances name %u expiries and %u large values, on disk are %u and %u", sim->disk.armed,
                  sim->disk.large, counts[STORE_EXPIRY], counts[STORE_STATE]);
     }
+}
+
+/* Asks that wait in memory alone: nobody was promised anything about them. */
+static uint32_t count_bare_asks(struct sim *sim)
+{
+    uint32_t count = 0;
+
+    for (uint32_t tag = 1; tag <= sim->message_count; tag++) {
+        const struct message *message = &sim->messages[tag];
+        count += message->kind == MESSAGE_ASK && message->life == sim->life && !message->is_refused &&
+                 message->live == 0 && !check_is_on_disk(message) && !message->is_gone;
+    }
+    return count;
 }
 
 void check_epoch(struct sim *sim, uint64_t sealed_ms)
@@ -407,5 +428,7 @@ void check_epoch(struct sim *sim, uint64_t sealed_ms)
         check_places(sim, sealed_ms);
         check_tables(sim);
     }
+    sim->disk.mail_before = sim->disk.counts[STORE_MAIL] + count_bare_asks(sim);
+    sim->disk.fired = 0;
     free(news);
 }

@@ -107,6 +107,21 @@ static void check_envelope(struct sim *sim, const struct envelope *envelope, str
               (unsigned long long)number);
 }
 
+static void count_mail(struct sim *sim, const struct envelope *envelope, enum place place, bool is_there)
+{
+    const uint32_t by = is_there ? 1u : UINT32_MAX;
+    uint32_t tag = 0;
+
+    if (place != PLACE_MAIL || !ledger_get_message(sim, envelope->value, &tag)) {
+        return;
+    }
+    const struct message *message = &sim->messages[tag];
+    const bool is_plain = message->kind != MESSAGE_TIMER && message->delay_ms == 0;
+    if (is_plain && message->maker == 0 && message->target != NONE) {
+        sim->instances[message->target].client_mail += by;
+    }
+}
+
 static void read_message_row(struct sim *sim, const struct disk_row *row, bool is_there)
 {
     struct envelope envelope;
@@ -132,6 +147,7 @@ static void read_message_row(struct sim *sim, const struct disk_row *row, bool i
         code = record_get_envelope(value, &envelope, &err);
         if (code == ERR_NONE) {
             count_message(sim, envelope.value, place, is_there);
+            count_mail(sim, &envelope, place, is_there);
             sim->disk.tokens += envelope.token.size == 0 ? 0 : is_there ? 1u : UINT32_MAX;
             if (is_there) {
                 check_envelope(sim, &envelope, row_key(row), place);

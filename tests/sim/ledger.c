@@ -315,7 +315,8 @@ static void apply_changes(struct sim *sim, struct value *values, uint32_t id)
         values[change->state] = (struct value){.is_set = !change->is_delete,
                                                .outcome = id,
                                                .padding = change->padding,
-                                               .written_ms_min = outcome->given_ms};
+                                               .written_ms_min = outcome->given_ms,
+                                               .written_ms_max = sim_engine_ms(sim)};
     }
 }
 
@@ -336,7 +337,7 @@ void ledger_append(struct sim *sim, uint32_t index, uint32_t id)
         sim->messages[outcome->tags[i]].live++;
     }
     apply_changes(sim, instance->live, id);
-    instance->touched_ms = outcome->given_ms;
+    instance->touched_ms_max = sim_engine_ms(sim);
     if (instance->pending == id) {
         instance->pending = 0;
     }

@@ -225,12 +225,13 @@ static void run_message(struct making *making, uint32_t tag)
     if (message.reply_of != 0 && has_room(making)) {
         answer_ask(making, tag, message.reply_of);
     }
-    const uint32_t wanted = message.depth >= DEPTH_MAX ? 0 : random_below(&making->random, message.depth == 0 ? 3 : 2);
+    const uint32_t most = sim->amplifies ? 7 : message.depth == 0 ? 3 : 2;
+    const uint32_t wanted = message.depth >= DEPTH_MAX ? 0 : random_below(&making->random, most);
     for (uint32_t i = 0; i < wanted && has_room(making); i++) {
         const uint32_t way = random_below(&making->random, 100);
-        if (way < 40) {
+        if (way < (sim->amplifies ? 70 : 40)) {
             add_out(making, tag, 0);
-        } else if (way < 65) {
+        } else if (way < (sim->amplifies ? 75 : 65)) {
             add_timer(making, tag);
         } else if (way < 80) {
             add_cancel(making);

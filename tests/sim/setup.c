@@ -169,6 +169,11 @@ void setup_world(struct sim *sim)
     setup_limits(sim);
     plant_setup(sim);
     sim->all_expires = random_chance(&sim->random, 250);
+    sim->amplifies = random_chance(&sim->random, 150);
+    if (sim->amplifies) {
+        sim->engine_options.messages_soft_max = random_between(&sim->random, 5, 60);
+        sim->engine_options.messages_hard_max = sim->engine_options.messages_soft_max + random_below(&sim->random, 4);
+    }
     sim->clients_left = sim->options.steps / 4 + 1;
 }
 

@@ -141,6 +141,7 @@ struct value { /* of one state value of one instance */
     uint32_t outcome; /* that wrote it */
     uint32_t padding;
     uint64_t written_ms_min;
+    uint64_t written_ms_max;
 };
 
 struct instance {
@@ -156,7 +157,8 @@ struct instance {
     uint32_t pending; /* outcome given to the engine, not yet known to be applied or refused; 0: none */
     struct value live[STATES_MAX];
     struct value disk[STATES_MAX];
-    uint64_t touched_ms;              /* the last result */
+    uint64_t touched_ms_max;          /* the last result was applied then or before */
+    uint32_t client_mail;             /* rows in mail that clients sent without delay */
     uint32_t holders[TOKENS_MAX + 1]; /* tag of the timer that holds a token, as of the disk; 0: none */
     uint64_t call;                    /* in flight; 0: none */
     bool is_touched;                  /* by the epoch being looked at */
@@ -188,9 +190,11 @@ struct disk {
     uint64_t epoch; /* newest applied */
     uint64_t ceiling;
     uint64_t time_ms;
-    uint32_t tokens; /* timers with a token */
-    uint32_t armed;  /* instances with an expiry row */
-    uint32_t large;  /* values that stand in table state */
+    uint32_t mail_before; /* rows in mail after the epoch before, and asks that may wait without one */
+    uint32_t fired;       /* timers that this epoch brought into mailboxes */
+    uint32_t tokens;      /* timers with a token */
+    uint32_t armed;       /* instances with an expiry row */
+    uint32_t large;       /* values that stand in table state */
     bool has_secret;
     struct hash_key secret;
     uint32_t *touched; /* tags */
@@ -302,6 +306,7 @@ struct sim {
     struct faults faults;
     bool is_draining;       /* faults have stopped */
     bool all_expires;       /* every state value has a time to live, the log too */
+    bool amplifies;         /* functions send more than they get */
     bool is_tight_on_types; /* fewer function types fit than there are */
     uint64_t now_ms;        /* of the world: never backwards, even if the host's clock is */
     uint64_t behind_ms;     /* the host's clock lies so far behind it in this life */
