@@ -19,7 +19,14 @@ import pytest
 from harness import free_port, request, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = ["README.md", "docs/http-api.md", "docs/failures.md", "docs/operating.md", "sdk-python/README.md"]
+DOCUMENTS = [
+    "README.md",
+    "docs/http-api.md",
+    "docs/failures.md",
+    "docs/operating.md",
+    "docs/statefun.md",
+    "sdk-python/README.md",
+]
 # Shown, and run by other means: the clone by every tester, the tests by whoever reads this result, the demo below.
 ELSEWHERE = {'git clone "$URL" proa && cd proa', "./run demo", "./run test"}
 
