@@ -466,7 +466,7 @@ static void shut_down(const struct slot *slot)
 }
 
 /* Longer than any timeout a client may ask for: its answer waits for a disk that has been full for long. */
-static void sweep(struct http_server *server)
+static void sweep(struct http_server *server) LOOP_THREAD
 {
     static const struct http_answer too_long = {
         .status = 503,
