@@ -30,6 +30,8 @@ enum {
     IDLE_TIMEOUT_S = 120,
     HELPER_JOBS_MAX = 1024,
     FILES_MAX = 65536,
+    FILES_OWN = 64 + ADMIN_CONNECTIONS_MAX, /* the store, the loop, the operator */
+    CONNECTIONS_MIN = 16,
     CLOSE_TIMEOUT_S = 4, /* two of them are for answers on their way */
 };
 
@@ -51,6 +53,7 @@ struct host {
     struct http_server *ingress_server;
     struct http_server *admin_server;
     struct loop_watch signals;
+    uint32_t connections_max; /* of clients */
     bool is_stop_asked;
 };
 
@@ -97,15 +100,20 @@ static enum err_code watch_signals(struct host *host, struct err *err) LOOP_THRE
     return loop_watch(host->loop, &host->signals, EPOLLIN, err);
 }
 
-/* Every connection and call is a descriptor; the usual soft limit of 1,024 is too low. */
-static void raise_file_limit(void)
+/* Every connection and call is a descriptor; the usual soft limit of 1,024 is too low. Returns the connections of
+ * clients there may be, so that calls, the operator and the store always find a descriptor. */
+static uint32_t raise_file_limit(void)
 {
-    struct rlimit limit;
+    struct rlimit limit = {.rlim_cur = 0};
 
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < FILES_MAX) {
         limit.rlim_cur = limit.rlim_max < FILES_MAX ? limit.rlim_max : FILES_MAX;
         (void)setrlimit(RLIMIT_NOFILE, &limit); /* with fewer the host still runs, and refuses earlier */
+        (void)getrlimit(RLIMIT_NOFILE, &limit); /* it worked above */
     }
+    const uint64_t half = limit.rlim_cur > FILES_OWN ? (limit.rlim_cur - FILES_OWN) / 2 : 0;
+    const uint64_t most = half < LIMIT_CONNECTIONS_MAX ? half : LIMIT_CONNECTIONS_MAX;
+    return most < CONNECTIONS_MIN ? CONNECTIONS_MIN : (uint32_t)most;
 }
 
 static enum err_code open_engine(struct host *host, struct err *err)
@@ -163,7 +171,7 @@ static enum err_code open_servers(struct host *host, struct err *err) LOOP_THREA
     struct http_server_options options = {.address = host->options->listen,
                                           .port = host->options->ingress_port,
                                           .body_bytes_max = LIMIT_INGRESS_BODY_BYTES_MAX,
-                                          .connections_max = LIMIT_CONNECTIONS_MAX,
+                                          .connections_max = host->connections_max,
                                           .idle_timeout_s = IDLE_TIMEOUT_S,
                                           .handler = ingress_handle,
                                           .context = host->ingress};
@@ -320,7 +328,7 @@ int host_serve(const struct serve_options *options, struct registry *registry)
     int status = EXIT_FAILURE;
 
     thread_assume(&thread_loop);
-    raise_file_limit();
+    host.connections_max = raise_file_limit();
     host.log = log_create(STDERR_FILENO, options->log_level, options_is_log_json(options));
     host.metrics = metrics_create();
     failure_log = host.log;

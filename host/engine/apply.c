@@ -10,7 +10,9 @@
 
 #include "core.h"
 
-enum { FULL_RETRY_MS = 250 };
+/* The pace at which a function whose results do not fit is called again. */
+static const struct retry_policy full_pace = {
+    .first_ms = 250, .factor_permille = 2000, .max_ms = 30000, .attempts = UINT32_MAX, .then = RETRY_BLOCK};
 
 /* The messages of the call that the result covers; the one after them failed. */
 static uint32_t covered(const struct result *result, uint32_t messages)
@@ -330,7 +332,8 @@ static void refuse(struct engine *engine, struct instance *instance, enum blocke
     unpin(engine, instance, result);
     result_destroy(result);
     instance_set_blocked(engine, instance, blocked);
-    calls_backoff(engine, instance, FULL_RETRY_MS);
+    instance->failures++;
+    calls_backoff(engine, instance, retry_delay_ms(&full_pace, instance->failures, engine_random(engine, UINT64_MAX)));
 }
 
 void apply_retry_held(struct engine *engine, struct instance *instance)

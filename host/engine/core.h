@@ -353,6 +353,7 @@ struct engine {
     uint64_t committed;
     bool is_store_full;
     struct store_figures figures;
+    uint64_t figures_ms; /* when they came */
 
     uint32_t scan; /* recovery: the table being read */
 

@@ -10,7 +10,10 @@
 
 #include "core.h"
 
-enum { EPOCH_ARENA_BYTES_MAX = 1 << 30 };
+enum {
+    EPOCH_ARENA_BYTES_MAX = 1 << 30,
+    LOOK_MS = 1000, /* an idle store that is short of room gets an empty epoch so often */
+};
 
 static struct change_set *change_set_create(uint64_t number)
 {
@@ -239,6 +242,15 @@ static void stop_if_done(struct engine *engine)
     }
 }
 
+/* When a store that is short of room is to be looked at again: figures come only with a commit. */
+static uint64_t look_ms(const struct engine *engine)
+{
+    const bool is_short = engine->figures.is_short || engine->figures.bytes_used > engine->options.store_bytes_soft_max;
+
+    return is_short && engine->sealed == NULL && engine->phase == ENGINE_READY ? engine->figures_ms + LOOK_MS
+                                                                               : UINT64_MAX;
+}
+
 void epochs_seal_if_due(struct engine *engine)
 {
     if (engine->open == NULL || engine->phase == ENGINE_RECOVERING) {
@@ -254,6 +266,9 @@ void epochs_seal_if_due(struct engine *engine)
         } else {
             engine->open->opened_ms = 0; /* what changed was undone within the epoch: nothing to write */
             engine->open->bytes = 0;
+            if (engine->now_ms >= look_ms(engine)) {
+                seal(engine);
+            }
         }
     } else if (engine->sealed == NULL && is_due(engine)) {
         seal(engine);
@@ -279,6 +294,7 @@ void epochs_committed(struct engine *engine, const struct input_committed *input
     }
     engine->is_store_full = input->is_full;
     engine->figures = input->figures;
+    engine->figures_ms = engine->now_ms;
     if (input->is_full) {
         return; /* the committer keeps trying */
     }

@@ -10,7 +10,7 @@
 
 #include "core.h"
 
-enum { EVICTIONS_PER_STEP = 64 };
+enum { EVICTIONS_PER_STEP = 64, VALUES_READ_BYTES = 1 << 20 };
 
 struct instance_name {
     const struct function_type *type;
@@ -324,6 +324,7 @@ static void corrupt(struct engine *engine, struct instance *instance, const char
 {
     engine_note(engine, NOTE_ERROR, "instance.corrupt", instance_text(engine, instance), "%s", text);
     instance_set_blocked(engine, instance, BLOCKED_CORRUPT); /* its messages wait; nothing of it is touched */
+    types_try_another(engine, instance->type);
 }
 
 static bool is_missing(const struct value *value)
@@ -351,6 +352,7 @@ static bool read_missing(struct engine *engine, struct instance *instance)
             read->ranges[count++] = (struct read_range){.kind = RANGE_KEY, .table = STORE_STATE};
         }
     }
+    read->bytes_max = VALUES_READ_BYTES;
     instance->read = read;
     reads_start(engine, read);
     return true;

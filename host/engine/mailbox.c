@@ -15,6 +15,8 @@
 
 #include "core.h"
 
+enum { BODIES_READ_BYTES = 1 << 20 }; /* of one read; many may be under way */
+
 static struct slice pack(uint8_t **at, struct slice text)
 {
     const struct slice copy = {*at, text.size};
@@ -155,6 +157,9 @@ void mailbox_pop(struct engine *engine, struct instance *instance)
         epochs_delete(engine, STORE_MAIL, &key);
     }
     check(mailbox->cold != message && mailbox->warm_count > 0); /* only warm messages are sent */
+    if (instance->type->endpoint != NULL && !instance->type->endpoint->config->run_ahead) {
+        instance->changed_epoch = engine->open->number; /* the next call waits for this on disk too */
+    }
     mailbox->warm_count--;
     mailbox->head = message->next;
     if (mailbox->head == NULL) {
@@ -233,7 +238,7 @@ void mailbox_thaw(struct engine *engine, struct instance *instance)
         read->ranges[used] = (struct read_range){.kind = RANGE_KEY, .table = STORE_MAIL};
     }
     read->range_count = used;
-    read->bytes_max = LIMIT_READ_BYTES_MAX;
+    read->bytes_max = BODIES_READ_BYTES;
     instance->read = read;
     instance->phase = PHASE_LOADING;
     reads_start(engine, read);

@@ -334,7 +334,7 @@ static bool is_short(struct store_lmdb *store, const struct store_figures *figur
     }
     const uint64_t part = disk_bytes / RESERVE_DISK_PART;
     const uint64_t reserve = part < RESERVE_BYTES ? part : RESERVE_BYTES;
-    if (inside >= reserve) {
+    if (inside >= reserve || disk_free >= 2 * reserve) {
         store->is_reserve_spent = false;
     }
     return store->is_reserve_spent || inside + disk_free < reserve;
