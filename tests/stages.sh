@@ -84,6 +84,7 @@ sdk() {
     cd sdk-python
     local bin=$OLDPWD/build/venv-test/bin
     "$bin/python" -m pytest -q
+    "$bin/python" tools/generate_wire.py --check
 }
 
 checkers() {
