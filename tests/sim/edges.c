@@ -125,6 +125,12 @@ static struct call *call_create(struct sim *sim, const struct effect_call *effec
     call->begun_ms = sim->now_ms;
     call->has_extensions = effect->with_extensions;
     call->count = effect->message_count;
+    for (uint32_t i = 0; i < effect->message_count; i++) {
+        call->bytes += effect->messages[i].value.size;
+    }
+    for (uint32_t i = 0; i < effect->state_count; i++) {
+        call->bytes += effect->states[i].value.size;
+    }
     call->next = sim->calls;
     sim->calls = call;
     return call;
@@ -141,6 +147,11 @@ void edges_call(struct sim *sim, const struct effect_call *effect)
         return;
     }
     sim->instances[call->instance].call = call->number;
+    if (sim->call_bytes_open >= sim->engine_options.call_bytes_max) {
+        sim_fail(sim, LAW_8, "a call goes out while %zu bytes are in flight, at most %zu", sim->call_bytes_open,
+                 sim->engine_options.call_bytes_max);
+    }
+    sim->call_bytes_open += call->bytes;
     sim->calls_open++;
     sim->calls_open_of[call->endpoint]++;
     check_limits(sim);
@@ -165,6 +176,7 @@ void edges_result(struct sim *sim, struct event *event, struct input *input)
     call->is_ended = true;
     sim->instances[call->instance].call = 0;
     sim->calls_open--;
+    sim->call_bytes_open -= call->bytes;
     sim->calls_open_of[call->endpoint]--;
     check_given(sim, call, event->outcome, &event->result);
 }

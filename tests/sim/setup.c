@@ -142,6 +142,10 @@ static void setup_limits(struct sim *sim)
     options->commit_bytes = is_tiny ? random_between(random, 512, 20000) : 1 << 20;
     options->number_block = is_tiny ? random_between(random, 1, 40) : 1000;
     options->memory_bytes = is_tiny ? random_between(random, 1, 30000) : 64 << 20;
+    if (is_tiny && random_chance(random, 300)) {
+        options->memory_bytes_max = options->memory_bytes + random_between(random, 20000, 200000);
+    }
+    options->call_bytes_max = is_tiny && random_chance(random, 500) ? random_between(random, 1, 20000) : 256 << 20;
     options->mailbox_resident_max = is_tiny ? random_between(random, 1, 6) : 1000;
     options->messages_soft_max = is_tiny ? random_between(random, 10, 200) : 100000;
     options->messages_hard_max = options->messages_soft_max + (is_tiny ? random_between(random, 0, 100) : 100000);

@@ -215,6 +215,7 @@ struct call {
     uint32_t shown; /* bit set of the states it carries */
     uint32_t log_count;
     uint32_t count;
+    size_t bytes;
     uint32_t *tags;
     uint64_t *numbers;
     bool is_ended; /* the engine was told how it ended */
@@ -339,6 +340,7 @@ struct sim {
     uint64_t input_order;
     struct call *calls; /* all ever made, newest first */
     uint32_t calls_open;
+    size_t call_bytes_open; /* of messages and states in calls under way */
     uint32_t calls_open_of[ENDPOINTS_MAX];
     uint64_t down_until_ms[ENDPOINTS_MAX];
     uint32_t reads_open;

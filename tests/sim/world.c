@@ -150,6 +150,7 @@ static void end_engine(struct sim *sim)
     sim->committing = NULL;
     sim->has_applied = false;
     sim->calls_open = 0;
+    sim->call_bytes_open = 0;
     memset(sim->calls_open_of, 0, sizeof sim->calls_open_of);
     sim->reads_open = 0;
     ledger_crash(sim);
@@ -418,6 +419,9 @@ static void step_engine(struct sim *sim, struct turn *turn, uint64_t given_from)
     for (uint32_t i = 0; i < crash_at && sim->law == LAW_NONE; i++) {
         hash_effect(sim, &effects.list[i]);
         carry_out(sim, &effects.list[i], given_from);
+    }
+    if (engine_is_ready(sim->engine) && sim->skew_ms == 0 && engine_now_ms(sim->engine) != sim_engine_ms(sim)) {
+        sim_fail(sim, LAW_7, "the engine's clock is not where the store and the host left it");
     }
     sim->idle_steps = turn->count == 0 && effects.count == 0 ? sim->idle_steps + 1 : 0;
 }
