@@ -517,7 +517,7 @@ static void read_document(struct config *config, struct config_source *source, c
     } else if (kind == NULL) {
         complain_kind(source, kind_node);
     }
-    if (spec == NULL) {
+    if (spec == NULL && (kind == NULL || kind->table != NULL)) {
         config_error(source, document->line, "this document has no key spec, which must be there");
     }
     if (kind != NULL) {

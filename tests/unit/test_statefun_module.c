@@ -409,6 +409,9 @@ static void other_kinds_are_refused(void **state)
 {
     (void)state;
     static const struct wrong wrongs[] = {
+        {"kind: io.statefun.kafka.v1/egress\n",
+         "m.yaml:1: kind io.statefun.kafka.v1/egress: the host does not write to Kafka yet; declare a proa.v1/egress "
+         "with the same name, where the records wait\n"},
         {"kind: io.statefun.playground.v1/ingress\nspec: {port: 8090}\n---\n"
          "kind: io.statefun.playground.v1/egress\nspec: {port: 8091, topics: [greetings]}\n",
          "m.yaml:1: kind io.statefun.playground.v1/ingress: the playground's door is not built yet; send to "
