@@ -468,7 +468,7 @@ static void shut_down(const struct slot *slot)
 /* Longer than any timeout a client may ask for: its answer waits for a disk that has been full for long. */
 static void sweep(struct http_server *server) LOOP_THREAD
 {
-    static const struct http_answer too_long = {
+    const struct http_answer too_long = {
         .status = 503,
         .content_type = "application/problem+json",
         .body = SLICE("{\"type\":\"urn:proa:problem:overloaded\",\"title\":\"A limit is reached\",\"status\":503,"

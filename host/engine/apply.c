@@ -21,20 +21,20 @@ static uint32_t covered(const struct result *result, uint32_t messages)
 }
 
 /* False: a mutation does not fit what the type declared, and the type is blocked. */
-static bool check_states(struct engine *engine, struct function_type *type, const struct result *result)
+static bool check_states(struct engine *engine, struct function_type *type, const struct result *result, uint64_t call)
 {
     for (uint32_t i = 0; i < result->mutation_count; i++) {
         const struct mutation *mutation = &result->mutations[i];
         const int32_t spec = types_spec(type, mutation->name);
         if (spec < 0) {
-            types_block(engine, type, "it changed state value \"%.*s\", which it never declared",
+            types_block(engine, type, call, "it changed state value \"%.*s\", which it never declared",
                         (int)mutation->name.size, (const char *)mutation->name.data);
             return false;
         }
         const struct slice registered = type->specs[spec].spec.typename_;
         if (!mutation->is_delete && !slice_equal(registered, mutation->typename_)) {
             types_block(
-                engine, type,
+                engine, type, call,
                 "state value \"%.*s\" is declared as %.*s, but the result holds %.*s; give the value a new name",
                 (int)mutation->name.size, (const char *)mutation->name.data, (int)registered.size,
                 (const char *)registered.data, (int)mutation->typename_.size, (const char *)mutation->typename_.data);
@@ -367,12 +367,13 @@ void apply_result(struct engine *engine, const struct call *call, struct result 
     const struct failure *failure = &take_result->failure;
     if (take_result->has_failure && failure->is_retryable && failure->index == 0 &&
         slice_equal(failure->code, SLICE("unknown_function"))) {
-        types_block(engine, type, "its endpoint does not know this function; deploy it or mend the module file");
+        types_block(engine, type, call->number,
+                    "its endpoint does not know this function; deploy it or mend the module file");
         calls_pend(instance);
         result_destroy(take_result);
         return;
     }
-    if (!check_states(engine, type, take_result)) {
+    if (!check_states(engine, type, take_result, call->number)) {
         calls_pend(instance);
         result_destroy(take_result);
         return;

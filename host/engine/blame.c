@@ -114,7 +114,7 @@ void blame_failure(struct engine *engine, struct call *call, const struct input_
         calls_schedule(engine, instance); /* last, so that probes go round: one bad path or message holds up nobody */
         break;
     case BLAME_TYPE:
-        types_block(engine, type, "its endpoint answers for other functions, but not for this one: %s",
+        types_block(engine, type, call->number, "its endpoint answers for other functions, but not for this one: %s",
                     input->text == NULL ? "no reason given" : input->text);
         calls_pend(instance);
         break;

@@ -372,7 +372,7 @@ static void answered(struct engine *engine, struct call *call, struct result *ta
         return;
     }
     const uint32_t specs_before = type->spec_count;
-    if (!types_handshake(engine, type, take_result)) {
+    if (!types_handshake(engine, type, take_result, call->number)) {
         calls_pend(instance);
     } else {
         if (type->spec_count > specs_before) {

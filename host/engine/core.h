@@ -86,6 +86,7 @@ struct function_type {
     bool is_open;             /* answered since start: any number of its instances may be called */
     uint32_t calls;           /* in flight */
     uint64_t blocked_call;    /* calls up to this one began before the block and do not lift it */
+    uint64_t specs_call;      /* calls up to this one left before the newest state value was registered */
     uint32_t handshakes_idle; /* handshakes in a row that brought nothing new */
     bool is_blocked;
     uint32_t blocked_times;
@@ -419,9 +420,11 @@ void types_intern(struct engine *engine, struct function_type *type);
 void types_destroy(struct engine *engine);
 bool types_load(struct engine *engine, uint32_t number, struct slice record, struct err *err);
 /* Registers what a handshake declared. False: the type is blocked now. */
-bool types_handshake(struct engine *engine, struct function_type *type, const struct result *result);
+bool types_handshake(struct engine *engine, struct function_type *type, const struct result *result, uint64_t call);
 int32_t types_spec(const struct function_type *type, struct slice name); /* -1: not registered */
-void types_block(struct engine *engine, struct function_type *type, const char *format, ...) PRINTF_LIKE(3, 4);
+/* Blocks the type because of an answer to `call`. */
+void types_block(struct engine *engine, struct function_type *type, uint64_t call, const char *format, ...)
+    PRINTF_LIKE(4, 5);
 /* A result of it passed every check. */
 void types_answered(struct engine *engine, struct function_type *type, uint64_t call);
 void types_retry(struct engine *engine, struct function_type *type); /* its wake */

@@ -197,58 +197,86 @@ bool types_load(struct engine *engine, uint32_t number, struct slice bytes, stru
     return true;
 }
 
-static bool handshake_one(struct engine *engine, struct function_type *type, const struct state_spec *spec,
-                          bool *out_is_new)
+/* False, and the type is blocked, if a declared value does not fit the ones registered or declared beside it. */
+static bool check_spec(struct engine *engine, struct function_type *type, const struct result *result, uint32_t index,
+                       uint64_t call)
 {
+    const struct state_spec *spec = &result->missing[index];
     const int32_t known = types_spec(type, spec->name);
+    struct slice other = known < 0 ? spec->typename_ : type->specs[known].spec.typename_;
 
-    if (known < 0) {
-        if (!add_spec(type, spec)) {
-            types_block(engine, type, "it declares more state values than the %d a function type may have",
-                        LIMIT_STATES_PER_TYPE_MAX);
-            return false;
+    for (uint32_t i = 0; i < index && slice_equal(other, spec->typename_); i++) {
+        if (slice_equal(result->missing[i].name, spec->name)) {
+            other = result->missing[i].typename_;
         }
-        *out_is_new = true;
-        return true;
     }
-    const struct slice registered = type->specs[known].spec.typename_;
-    if (!slice_equal(registered, spec->typename_)) {
-        types_block(engine, type, "state value \"%.*s\" was declared as %.*s, now as %.*s; give the value a new name",
-                    (int)spec->name.size, (const char *)spec->name.data, (int)registered.size,
-                    (const char *)registered.data, (int)spec->typename_.size, (const char *)spec->typename_.data);
-        return false;
+    if (slice_equal(other, spec->typename_)) {
+        return true; /* a changed expiry of a known name stays as first declared (R24) */
     }
-    return true; /* a changed expiry of a known name stays as first declared (R24) */
+    types_block(engine, type, call, "state value \"%.*s\" was declared as %.*s, now as %.*s; give the value a new name",
+                (int)spec->name.size, (const char *)spec->name.data, (int)other.size, (const char *)other.data,
+                (int)spec->typename_.size, (const char *)spec->typename_.data);
+    return false;
 }
 
-bool types_handshake(struct engine *engine, struct function_type *type, const struct result *result)
+/* Looks at all of it before any of it is registered: what is refused leaves nothing behind. */
+static bool check_handshake(struct engine *engine, struct function_type *type, const struct result *result,
+                            uint64_t call)
 {
-    bool is_new = false;
+    uint32_t new_count = 0;
 
-    metric_add(engine, METRIC_HANDSHAKES, 1);
     for (uint32_t i = 0; i < result->missing_count; i++) {
-        if (!handshake_one(engine, type, &result->missing[i], &is_new)) {
+        if (!check_spec(engine, type, result, i, call)) {
             return false;
         }
+        new_count += types_spec(type, result->missing[i].name) < 0;
     }
-    if (is_new) {
-        type->handshakes_idle = 0;
-        types_intern(engine, type);
-        changed(engine, type);
-        return true;
-    }
-    if (++type->handshakes_idle >= HANDSHAKES_IDLE_MAX) {
-        types_block(engine, type, "it asks for state values it was given, again and again; is its SDK broken?");
+    if (new_count > 0 && new_count + type->spec_count > LIMIT_STATES_PER_TYPE_MAX) {
+        types_block(engine, type, call, "it declares more state values than the %d a function type may have",
+                    LIMIT_STATES_PER_TYPE_MAX);
         return false;
     }
     return true;
 }
 
-void types_block(struct engine *engine, struct function_type *type, const char *format, ...)
+bool types_handshake(struct engine *engine, struct function_type *type, const struct result *result, uint64_t call)
+{
+    const uint32_t count_before = type->spec_count;
+
+    metric_add(engine, METRIC_HANDSHAKES, 1);
+    if (!check_handshake(engine, type, result, call)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < result->missing_count; i++) {
+        if (types_spec(type, result->missing[i].name) < 0) {
+            check(add_spec(type, &result->missing[i]));
+        }
+    }
+    if (type->spec_count > count_before) {
+        type->handshakes_idle = 0;
+        type->specs_call = engine->call_number;
+        types_intern(engine, type);
+        changed(engine, type);
+        return true;
+    }
+    if (call <= type->specs_call) {
+        return true; /* it left before the newest values were registered */
+    }
+    if (++type->handshakes_idle >= HANDSHAKES_IDLE_MAX) {
+        types_block(engine, type, call, "it asks for state values it was given, again and again; is its SDK broken?");
+        return false;
+    }
+    return true;
+}
+
+void types_block(struct engine *engine, struct function_type *type, uint64_t call, const char *format, ...)
 {
     char text[LIMIT_ERR_TEXT_BYTES_MAX];
     va_list arguments;
 
+    if (type->is_blocked && call <= type->blocked_call) {
+        return; /* one of many that were under way together: the pace is that of the retries */
+    }
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments); /* a cut text is still a sentence begun */
     va_end(arguments);

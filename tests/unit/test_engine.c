@@ -313,6 +313,36 @@ static void a_changed_state_type_blocks_the_type_and_is_refused_whole(void **sta
     assert_int_equal(bench_metric(bench, METRIC_TYPES_BLOCKED), 0);
 }
 
+static void a_new_state_value_does_not_block_calls_under_way(void **state)
+{
+    struct bench *bench = *state;
+    static const char *const ids[] = {"0", "1", "2", "3", "4", "5", "6", "7"};
+    (void)bench_send(bench, "example/a", "first", "opens the type", 0);
+    bench_result(bench, bench_take_call(bench).call, result_begin(RESULT_DONE));
+    for (size_t i = 0; i < 8; i++) {
+        (void)bench_send(bench, "example/a", ids[i], "go", 0);
+    }
+    for (size_t i = 0; i < 8; i++) {
+        bench_handshake(bench, EXPIRY_NONE, 0); /* all left before the value was registered */
+    }
+    assert_int_equal(bench_metric(bench, METRIC_TYPES_BLOCKED), 0);
+    assert_int_equal(bench->call_count, 8);
+}
+
+static void a_refused_handshake_leaves_nothing_behind(void **state)
+{
+    struct bench *bench = *state;
+    (void)bench_send(bench, "example/a", "x", "go", 0);
+    struct result *result = result_begin(RESULT_INCOMPLETE);
+    result_missing(result, "n", EXPIRY_NONE, 0);
+    result_missing(result, "n", EXPIRY_NONE, 0);
+    result->missing[1].typename_ = SLICE("other");
+    bench_result(bench, bench_take_call(bench).call, result);
+    assert_int_equal(bench_metric(bench, METRIC_TYPES_BLOCKED), 1);
+    bench_advance(bench, 2000);
+    assert_int_equal(bench_take_call(bench).state_count, 0);
+}
+
 static int open_bench(void **state)
 {
     static struct bench bench;
@@ -348,6 +378,8 @@ int main(void)
         TEST(an_ask_is_not_written_before_its_client_is_told_anything),
         TEST(without_run_ahead_calls_wait_for_the_disk),
         TEST(stopping_answers_everybody),
+        TEST(a_new_state_value_does_not_block_calls_under_way),
+        TEST(a_refused_handshake_leaves_nothing_behind),
         TEST(a_changed_state_type_blocks_the_type_and_is_refused_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
