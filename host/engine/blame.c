@@ -119,6 +119,9 @@ void blame_failure(struct engine *engine, struct call *call, const struct input_
         calls_pend(instance);
         break;
     case BLAME_INSTANCE:
+        if (input->outcome == CALL_HTTP_STATUS) {
+            calls_endpoint_up(engine, endpoint); /* it answered, if only to say that this is too large */
+        }
         if (call->message_count > 1) {
             split(engine, instance, call->message_count);
         } else {
@@ -138,9 +141,6 @@ void blame_failure(struct engine *engine, struct call *call, const struct input_
             blame_message(engine, instance, NULL);
         }
         break;
-    }
-    if (call->is_probe && endpoint->is_down && endpoint->probe.node.place == 0) {
-        calls_endpoint_up(engine, endpoint); /* a probe that found somebody to blame for it found the endpoint up */
     }
     types_try_another(engine, type);
 }

@@ -14,6 +14,8 @@ enum {
     IN_FLIGHT_FIRST = 32,           /* where the adaptive limit begins, and its floor */
     RETRY_AFTER_MS_MAX = 5 * 60000, /* a server may ask for more than is good for anybody */
     CALL_BYTES_PER_MESSAGE = 64,
+    PROBES_MAX = 8,           /* beyond the calls that hang already */
+    PROBE_PATIENCE_MS = 1000, /* between two probes of an endpoint while none of them came back */
     INSTANCE_READ_BYTES = 256 << 10,
 };
 
@@ -208,7 +210,9 @@ static void call(struct engine *engine, struct instance *instance, uint32_t coun
     call->successes_before = endpoint->successes;
     call->is_probe = endpoint->is_down;
     table_insert(&engine->calls, &call->node, call->number);
-    endpoint->is_probing = endpoint->is_down;
+    if (endpoint->is_down) { /* if it hangs, another instance tries after this */
+        engine_wake_at(engine, &endpoint->probe, engine->now_ms + PROBE_PATIENCE_MS);
+    }
     endpoint->in_flight++;
     endpoint->window_was_busy = endpoint->window_was_busy || endpoint->in_flight >= endpoint->limit;
     instance->type->calls++;
@@ -237,7 +241,7 @@ static bool may_call(const struct engine *engine, const struct endpoint *endpoin
         return false;
     }
     if (endpoint->is_down) {
-        return !endpoint->is_probing && endpoint->probe.node.place == 0;
+        return endpoint->probe.node.place == 0 && endpoint->in_flight < endpoint->limit + PROBES_MAX;
     }
     return endpoint->in_flight < endpoint->limit;
 }
@@ -403,9 +407,6 @@ void calls_result(struct engine *engine, struct input_result *input)
     engine->calls_in_flight--;
     engine->call_bytes -= call->bytes;
     endpoint->in_flight--;
-    if (call->is_probe) {
-        endpoint->is_probing = false;
-    }
     if (engine->phase != ENGINE_READY) {
         result_destroy(TAKE(input->take_result)); /* stopping: the messages stay, and are sent again after a start */
     } else if (input->outcome == CALL_ANSWERED) {

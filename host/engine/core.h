@@ -166,7 +166,6 @@ struct endpoint {
     uint32_t in_flight;
     uint32_t limit;
     bool is_down;
-    bool is_probing;     /* the one call of a down endpoint is under way */
     bool has_extensions; /* its last answer announced `partial` */
     uint32_t failures;   /* in a row */
     struct wake probe;
