@@ -123,7 +123,7 @@ run_tests() {
     stage checkers checkers
     stage sdk sdk
     stage examples examples
-    stage e2e e2e build/proa tests/e2e -n 3 --dist loadgroup
+    stage e2e e2e build/proa tests/e2e -n 3 --dist loadfile
     stage clang clang_tests
     stage asan c_tests test-asan "--buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false \
         -Dcheck_slow=true" unit contract fuzz sim

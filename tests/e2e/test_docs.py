@@ -32,7 +32,7 @@ ELSEWHERE = {'git clone "$URL" proa && cd proa', "./run demo", "./run test"}
 
 READY = "until curl --silent --fail --output /dev/null localhost:8095/readyz; do sleep 0.05; done"
 
-pytestmark = [pytest.mark.heavy, pytest.mark.xdist_group("docs")]
+pytestmark = pytest.mark.heavy
 
 
 @dataclass
