@@ -71,13 +71,19 @@ clang_tests() {
     CC=clang c_tests test-clang "--buildtype=debugoptimized" unit
 }
 
-# e2e BINARY PYTEST-ARGUMENT...: the end-to-end tests with this host.
-e2e() {
-    local binary=$1
-    shift
+# with_host BINARY FOLDER PYTEST-ARGUMENT...: the tests of a folder with this host.
+with_host() {
+    local binary=$1 folder=$2
+    shift 2
     PROA_BINARY=$PWD/$binary ASAN_OPTIONS=$SANITIZE_OPTIONS UBSAN_OPTIONS=$SANITIZE_OPTIONS \
         TSAN_OPTIONS="halt_on_error=1" \
-        build/venv-test/bin/python -m pytest -c tests/e2e/pytest.ini --rootdir tests/e2e "$@"
+        build/venv-test/bin/python -m pytest -c "$folder/pytest.ini" --rootdir "$folder" "$folder" "$@"
+}
+
+# StateFun's own SDKs, each language with its tools; one that cannot be installed is skipped, visibly.
+interop() {
+    tests/interop/setup.sh
+    with_host build/proa tests/interop -n 3
 }
 
 sdk() {
@@ -123,13 +129,14 @@ run_tests() {
     stage checkers checkers
     stage sdk sdk
     stage examples examples
-    stage e2e e2e build/proa tests/e2e -n 3 --dist loadfile
+    stage e2e with_host build/proa tests/e2e -n 3 --dist loadfile
+    stage interop interop
     stage clang clang_tests
     stage asan c_tests test-asan "--buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false \
         -Dcheck_slow=true" unit contract fuzz sim
-    stage e2e-asan e2e build/test-asan/host/proa tests/e2e -n 3 -m "not heavy"
+    stage e2e-asan with_host build/test-asan/host/proa tests/e2e -n 3 -m "not heavy"
     stage tsan c_tests test-tsan "--buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false" unit
-    stage e2e-tsan e2e build/test-tsan/host/proa tests/e2e -n 2 -m threads
+    stage e2e-tsan with_host build/test-tsan/host/proa tests/e2e -n 2 -m threads
     [ "$all" != --all ] || stage newcomer newcomer
     printf '\n%s\n%d passed, %d failed\n' "$summaries" "$passed" "$failed"
     [ "$failed" = 0 ]
