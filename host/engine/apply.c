@@ -278,6 +278,7 @@ static void apply(struct engine *engine, struct instance *instance, const struct
         expiry_arm(engine, instance);
         instance->attempts = 0;
         instance->failures = 0;
+        instance->suspected_at = 0;
         grow_batch(instance);
         instance_set_blocked(engine, instance, BLOCKED_NOT);
         metric_add(engine, METRIC_MESSAGES_HANDLED, count);

@@ -22,6 +22,7 @@ static void drop(struct engine *engine, struct instance *instance, enum err_code
     mailbox_pop(engine, instance);
     instance->attempts = 0;
     instance->failures = 0;
+    instance->suspected_at = 0;
     instance_set_blocked(engine, instance, BLOCKED_NOT);
     calls_schedule(engine, instance);
 }
@@ -85,11 +86,24 @@ static void blame_instance(struct engine *engine, struct instance *instance, con
 
     instance->failures++;
     delay_ms = retry_delay_ms(policy, instance->failures, engine_random(engine, UINT64_MAX));
-    if (input->outcome == CALL_HTTP_STATUS) { /* 413 */
+    if (instance->failures >= policy->attempts) {
+        instance_set_blocked(engine, instance, BLOCKED_ATTEMPTS);
+    }
+    if (input->outcome == CALL_HTTP_STATUS && input->http_status == 413) {
         instance_set_blocked(engine, instance, BLOCKED_TOO_LARGE);
         delay_ms = policy->max_ms;
     }
     calls_backoff(engine, instance, delay_ms);
+}
+
+/* True if the endpoint worked for others between two failures of this instance: a message that ends the process it
+ * is sent to must not make everybody wait again and again. */
+static bool is_suspect(struct instance *instance, const struct endpoint *endpoint)
+{
+    const bool worked_between = instance->suspected_at != 0 && endpoint->successes >= instance->suspected_at;
+
+    instance->suspected_at = endpoint->successes + 1;
+    return worked_between;
 }
 
 void blame_failure(struct engine *engine, struct call *call, const struct input_result *input)
@@ -105,6 +119,9 @@ void blame_failure(struct engine *engine, struct call *call, const struct input_
         (others_succeeded || !type->is_open)) {
         blame = BLAME_TYPE; /* a name somebody made up must not take its endpoint down */
     }
+    if (blame == BLAME_ENDPOINT && is_suspect(instance, endpoint)) {
+        blame = BLAME_INSTANCE;
+    }
     switch (blame) {
     case BLAME_NOBODY:
         calls_reschedule(engine, instance);
@@ -119,7 +136,7 @@ void blame_failure(struct engine *engine, struct call *call, const struct input_
         calls_pend(instance);
         break;
     case BLAME_INSTANCE:
-        if (input->outcome == CALL_HTTP_STATUS) {
+        if (input->outcome == CALL_HTTP_STATUS && input->http_status == 413) {
             calls_endpoint_up(engine, endpoint); /* it answered, if only to say that this is too large */
         }
         if (call->message_count > 1) {

@@ -11,10 +11,9 @@
 #include "core.h"
 
 enum {
-    IN_FLIGHT_FIRST = 32,           /* where the adaptive limit begins, and its floor */
-    RETRY_AFTER_MS_MAX = 5 * 60000, /* a server may ask for more than is good for anybody */
+    IN_FLIGHT_FIRST = 32,       /* where the adaptive limit begins, and its floor */
+    RETRY_AFTER_MS_MAX = 60000, /* a server may ask for more than is good for anybody */
     CALL_BYTES_PER_MESSAGE = 64,
-    PROBES_MAX = 8,           /* beyond the calls that hang already */
     PROBE_PATIENCE_MS = 1000, /* between two probes of an endpoint while none of them came back */
     INSTANCE_READ_BYTES = 256 << 10,
 };
@@ -240,10 +239,7 @@ static bool may_call(const struct engine *engine, const struct endpoint *endpoin
         engine->call_bytes >= engine->options.call_bytes_max) {
         return false;
     }
-    if (endpoint->is_down) {
-        return endpoint->probe.node.place == 0 && endpoint->in_flight < endpoint->limit + PROBES_MAX;
-    }
-    return endpoint->in_flight < endpoint->limit;
+    return endpoint->in_flight < endpoint->limit && (!endpoint->is_down || endpoint->probe.node.place == 0);
 }
 
 /* True if the instance has its values and its first message in memory. */

@@ -154,6 +154,7 @@ struct instance {
     uint32_t batch_messages; /* limit after a failed batch; 0: none */
     uint32_t attempts;       /* of the first message, alone in its call */
     uint32_t failures;       /* in a row, for the backoff */
+    uint64_t suspected_at;   /* successes of its endpoint, plus one, when a call of it last failed for the endpoint */
     size_t bytes;            /* of memory: itself and its values */
 };
 

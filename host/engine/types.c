@@ -280,16 +280,16 @@ void types_block(struct engine *engine, struct function_type *type, uint64_t cal
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments); /* a cut text is still a sentence begun */
     va_end(arguments);
-    if (!type->is_blocked) {
+    if (!type->is_blocked) { /* said once, however often it is tried again */
         type->is_blocked = true;
         engine->blocked_types++;
+        engine_note(engine, NOTE_ERROR, "type.blocked", types_text(engine, type), "%s", text);
     }
     type->is_open = false;
     type->blocked_call = engine->call_number;
     type->blocked_times++;
     const uint64_t delay_ms = retry_delay_ms(&type_retry, type->blocked_times, engine_random(engine, UINT64_MAX));
     engine_wake_at(engine, &type->retry, engine->now_ms + delay_ms);
-    engine_note(engine, NOTE_ERROR, "type.blocked", types_text(engine, type), "%s", text);
 }
 
 static void release_pending(struct engine *engine, struct function_type *type, size_t most)
