@@ -332,6 +332,10 @@ int host_serve(const struct serve_options *options, struct registry *registry)
     host.log = log_create(STDERR_FILENO, options->log_level, options_is_log_json(options));
     host.metrics = metrics_create();
     failure_log = host.log;
+    if (host.connections_max < LIMIT_CONNECTIONS_MAX) {
+        log_event(host.log, LOG_WARN, "host.few_descriptors", LOG_NUMBER("connections", host.connections_max),
+                  LOG_STRING("text", "the limit of open files leaves room for so many clients; raise it (ulimit -n)"));
+    }
     if (open_all(&host, &err) == ERR_NONE) {
         log_listening(&host, "host.listening");
         status = run(&host);

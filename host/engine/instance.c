@@ -392,7 +392,9 @@ void instance_load_rows(struct engine *engine, struct instance *instance, const 
 void instance_set_blocked(struct engine *engine, struct instance *instance, enum blocked blocked)
 {
     static const char *const reasons[] = {
-        [BLOCKED_FULL] = "its results would add more than they consume, and the host is full; it is tried again",
+        [BLOCKED_FULL] =
+            "there is no room for what its results add (messages, delayed messages, the store, or the queue "
+            "of an egress); it is tried again",
         [BLOCKED_PARKED_FULL] = "a message is to be parked, but no more may be; redrive or drop parked messages",
         [BLOCKED_ATTEMPTS] =
             "its first message failed as often as the retry policy allows; it is tried on at the longest delay",
