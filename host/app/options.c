@@ -460,7 +460,7 @@ void options_print_reference(struct buf *out)
     buf_append_text(out,
                     "# Configuration of the host\n\n"
                     "Options of `proa serve`. Each is a flag, `--name value` or `--name=value`, or an environment "
-                    "variable; the flag "
+                    "variable; `--name` alone switches a true-or-false one on. The flag "
                     "wins over the variable, and the variable over the default. What the host serves stands in the "
                     "[module file](module.md).\n\n"
                     "A duration is an integer and one of `ms`, `s`, `m`, `h` and `d`; a size is an integer, alone for "
