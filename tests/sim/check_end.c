@@ -73,8 +73,9 @@ bool check_is_blocked(struct sim *sim)
 {
     bool has_mail[INSTANCES_MAX] = {false};
     uint32_t waiting = 0;
-    const bool is_full = sim->disk.counts[STORE_PARKED] >= sim->engine_options.parked_max ||
-                         sim->disk.counts[STORE_TIMER] >= sim->engine_options.timers_max;
+    const bool is_full = sim->is_tight_on_types || sim->disk.counts[STORE_PARKED] >= sim->engine_options.parked_max ||
+                         sim->disk.counts[STORE_TIMER] >= sim->engine_options.timers_max ||
+                         sim->disk.counts[STORE_MAIL] + ITEMS_MAX > sim->engine_options.messages_hard_max;
 
     thread_assume(&thread_loop);
     engine_publish(sim->engine);
