@@ -33,6 +33,7 @@ class Language:
     has_wide_types: bool = True  # long and double
     throws_on_foreign_state: bool = True  # reading a state value of another type than it declared
     keeps_unknown_fields: bool = True  # of a value it passes on
+    limits_bodies: bool = False  # its server takes requests of 1 MiB at most
 
     @property
     def function(self) -> str:
@@ -53,8 +54,8 @@ PYTHON = str(FUNCTIONS / "python/interpreter.py")
 LANGUAGES = {
     language.name: language
     for language in (
-        Language("py33", ("build/interop/py33/bin/python", PYTHON)),
-        Language("py35", ("build/interop/py35/bin/python", PYTHON)),
+        Language("py33", ("build/interop/py33/bin/python", PYTHON), limits_bodies=True),
+        Language("py35", ("build/interop/py35/bin/python", PYTHON), limits_bodies=True),
         Language(
             "js",
             ("node", str(FUNCTIONS / "js/interpreter.js")),

@@ -19,8 +19,13 @@ need() {
     local command=$1
     shift
     command -v "$command" >/dev/null && return
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q &&
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+}
+
+# reason_in LOG: its first line about an error, or its last one.
+reason_in() {
+    grep -m 1 -iE '^(npm )?(e:|err)|\[error\]|error:' "$1" || tail -n 1 "$1"
 }
 
 # make LANGUAGE FUNCTION SOURCE...: runs the function unless it has succeeded as it is now, with these sources.
@@ -31,43 +36,44 @@ make() {
     [ "$(cat "$TO/$language.stamp" 2>/dev/null)" != "$stamp" ] || return 0
     printf 'interop: preparing %s\n' "$language"
     rm -rf "${TO:?}/$language" "$TO/$language".{stamp,missing}
-    if (set -e && "$function" "$language") >"$TO/$language.log" 2>&1; then
+    if "$function" "$language" >"$TO/$language.log" 2>&1; then
         printf '%s\n' "$stamp" >"$TO/$language.stamp"
     else
-        printf 'its packages could not be installed: %s\n' "$(tail -n 1 "$TO/$language.log")" |
+        printf 'its packages could not be installed: %s\n' "$(reason_in "$TO/$language.log")" |
             tee "$TO/$language.missing"
     fi
 }
+
+# What follows runs as a condition, where a failure ends nothing by itself: so every line is joined to the next.
 
 # python FOLDER REQUIREMENT...
 python() {
     local folder=$1
     shift
-    need python3 python3-venv
-    /usr/bin/python3 -m venv "$TO/$folder"
-    "$TO/$folder/bin/pip" install --quiet --disable-pip-version-check aiohttp==3.14.5 "$@"
+    need python3 python3-venv &&
+        /usr/bin/python3 -m venv "$TO/$folder" &&
+        "$TO/$folder/bin/pip" install --quiet --disable-pip-version-check aiohttp==3.14.5 "$@"
 }
 python_apache() { python "$1" apache-flink-statefun==3.3.0 'protobuf<4'; }
 python_twin() { python "$1" flink-statefun==3.5.0; }
 
 javascript() {
-    need node nodejs
-    need npm npm
-    mkdir -p "$TO/$1"
-    npm install --prefix "$TO/$1" --no-audit --no-fund --silent apache-flink-statefun@3.3.0
-    node --version
+    need node nodejs &&
+        need npm npm &&
+        mkdir -p "$TO/$1" &&
+        npm install --prefix "$TO/$1" --no-audit --no-fund --loglevel=error apache-flink-statefun@3.3.0
 }
 
 java() {
-    need javac openjdk-17-jdk-headless
-    need mvn maven
-    mvn -q -B -f "$FUNCTIONS/java/pom.xml" -Dinterop.target="$PWD/$TO/$1" compile dependency:copy-dependencies
+    need javac openjdk-17-jdk-headless &&
+        need mvn maven &&
+        mvn -q -B -f "$FUNCTIONS/java/pom.xml" -Dinterop.target="$PWD/$TO/$1" compile dependency:copy-dependencies
 }
 
 go_stand_in() {
-    need go golang-go
-    mkdir -p "$TO/$1"
-    GO111MODULE=off go build -o "$TO/$1/interpreter" "$FUNCTIONS"/go/*.go
+    need go golang-go &&
+        mkdir -p "$TO/$1" &&
+        GO111MODULE=off go build -o "$TO/$1/interpreter" "$FUNCTIONS"/go/*.go
 }
 
 main() {

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -33,6 +34,7 @@ MakeProgram = Callable[[Language], Program]
 CLIENTS = 16  # each at another language at a time
 INSTANCES_EACH = 8  # of a language
 MESSAGES_A_KILL = 40
+SEED = int(os.environ.get("PROA_TEST_SEED", "4"))
 VALUES = {"bool": False, "int": 0, "float": 0.5, "string": ""}
 
 
@@ -200,7 +202,7 @@ def test_random_programs_under_kills(host: Host, present: list[Language], own_pr
         function.await_start()
     host.configure(module=module_of(functions)).start()
     addresses = [f"{language.function}/i{number}" for number in range(INSTANCES_EACH) for language in present]
-    client = Client(host, Writer(seed=4, ids=addresses))
+    client = Client(host, Writer(SEED, addresses))
     hits = run_and_kill(client, functions, addresses)
     metrics = host.await_idle()
     assert metrics["proa_parked_messages"] == 0

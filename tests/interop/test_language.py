@@ -14,7 +14,7 @@ import pytest
 from harness import Host, ScriptedFunction, wait_until
 from harness.function import Call, Reply
 from instances import EGRESS, look, module_of, program, run, send, start_host
-from languages import Language, Program
+from languages import LANGUAGES, Language, Program
 from proa import _wire_pb2 as wire
 
 MakeProgram = Callable[[Language], Program]
@@ -358,3 +358,41 @@ def test_function_its_program_does_not_serve(host: Host, language: Language, sha
     assert host.send("interop/nobody/a", program(number="1")).status == 202
     host.await_metric("proa_parked_messages", 1)
     assert run(host, address_of(language), number="1").json == {"number": "1"}
+
+
+def test_batch_over_the_limit_of_the_server(host: Host, language: Language, own_program: MakeProgram) -> None:
+    """R5: a server that takes no bodies over 1 MiB, as aiohttp's default is, gets smaller batches, others one."""
+    function = own_program(language)
+    module = module_of([function], more=", batch_bytes: 8MiB")
+    host.configure(module=module).start()
+    a = address_of(language)
+    for number in range(5):
+        send(host, a, {"kind": "add", "amount": 1, "ballast": "x" * 400_000}, number=str(number))
+    function.start()
+    host.await_metric("proa_messages_handled_total", 5)
+    assert only(look(host, a), {"seen": "", "total": 0}) == {"seen": "0 1 2 3 4 ", "total": 5}
+    assert host.metrics()["proa_instances_blocked"] == 0
+    refusal = "HTTPRequestEntityTooLarge"
+    assert (refusal in function.log_path.read_text()) == language.limits_bodies
+
+
+def test_server_that_closes_idle_connections(host: Host, shared_program: MakeProgram) -> None:
+    """R5: node closes a connection after five idle seconds; the next call is made on another, none fails."""
+    language = LANGUAGES["js"]
+    if language.missing:
+        pytest.skip(f"{language.name}: {language.missing}")
+    function = shared_program(language)
+    start_host(host, function)
+    a = address_of(language)
+    assert run(host, a, number="1").json == {"number": "1"}
+    assert open_connections(function.port) > 0
+    wait_until(lambda: open_connections(function.port) == 0, "node has closed the connections")
+    assert run(host, a, number="2").json == {"number": "2"}
+    assert host.metrics()["proa_calls_failed_total"] == 0
+
+
+def open_connections(port: int) -> int:
+    """How many connections to a local port both sides have open."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    remote_and_state = [line.split()[2:4] for line in lines]
+    return sum(remote == f"0100007F:{port:04X}" and state == "01" for remote, state in remote_and_state)
