@@ -67,13 +67,22 @@ javascript() {
 java() {
     need javac openjdk-17-jdk-headless &&
         need mvn maven &&
-        mvn -q -B -f "$FUNCTIONS/java/pom.xml" -Dinterop.target="$PWD/$TO/$1" compile dependency:copy-dependencies
+        mvn -q -B -f "$FUNCTIONS/java/pom.xml" -Dinterop.target="$PWD/$TO/$1" dependency:copy-dependencies
 }
 
-go_stand_in() {
-    need go golang-go &&
-        mkdir -p "$TO/$1" &&
-        GO111MODULE=off go build -o "$TO/$1/interpreter" "$FUNCTIONS"/go/*.go
+go_tools() {
+    need go golang-go && mkdir -p "$TO/$1"
+}
+
+# compile LANGUAGE COMMAND...: compiles our own program if the language is there; a failure is ours and ends this script.
+compile() {
+    local language=$1 stamp
+    shift
+    [ -e "$TO/$language.stamp" ] || return 0
+    stamp=$({ echo "$@" && find "$FUNCTIONS/$language" -type f -exec cat {} +; } | sha256sum)
+    [ "$(cat "$TO/$language/compiled" 2>/dev/null)" != "$stamp" ] || return 0
+    "$@"
+    printf '%s\n' "$stamp" >"$TO/$language/compiled"
 }
 
 main() {
@@ -83,8 +92,10 @@ main() {
     make py33 python_apache
     make js javascript
     make py35 python_twin
-    make java java "$FUNCTIONS/java/pom.xml" $(find "$FUNCTIONS/java/src" -name '*.java' | sort)
-    make go go_stand_in $(find "$FUNCTIONS/go" -name '*.go' | sort)
+    make java java "$FUNCTIONS/java/pom.xml"
+    make go go_tools
+    compile java javac -d "$TO/java/classes" -cp "$TO/java/dependency/*" "$FUNCTIONS"/java/src/main/java/interop/*.java
+    compile go env GO111MODULE=off go build -o "$TO/go/interpreter" "$FUNCTIONS"/go/*.go
 }
 
 main "$@"
