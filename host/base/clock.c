@@ -16,7 +16,7 @@ static uint64_t read_us(clockid_t id)
     struct timespec now;
 
     check(clock_gettime(id, &now) == 0); /* fails only for a clock this kernel lacks */
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    return now.tv_sec < 0 ? 0 : (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000; /* before 1970: 1970 */
 }
 
 struct clock_reading clock_os_read(void)

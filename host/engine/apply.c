@@ -179,7 +179,7 @@ static void send_out(struct engine *engine, struct instance *sender, const struc
     }
     if (!is_target_known(engine, &outgoing->target)) {
         park_item(engine, sender, &outgoing->target, outgoing->value, "unknown_function",
-                  "no endpoint serves the function it was sent to; add it to the module file and redrive");
+                  "no endpoint serves the function it was sent to; add it to the module file");
         return;
     }
     const struct envelope envelope = envelope_from(engine, sender, &outgoing->target, outgoing->value);
@@ -200,7 +200,7 @@ static void delay(struct engine *engine, struct instance *sender, const struct d
     }
     if (!is_target_known(engine, &delayed->target)) {
         park_item(engine, sender, &delayed->target, delayed->value, "unknown_function",
-                  "no endpoint serves the function it is to be sent to; add it to the module file and redrive");
+                  "no endpoint serves the function it is to be sent to; add it to the module file");
         return;
     }
     if (token != NULL && token->timer != 0) {
@@ -226,7 +226,7 @@ static void emit(struct engine *engine, struct instance *sender, const struct em
     if (egress < 0) {
         const struct address target = {emitted->space, emitted->name, SLICE_EMPTY};
         park_item(engine, sender, &target, emitted->value, "unknown_egress",
-                  "the module file has no such egress; add it and redrive");
+                  "the module file has no such egress; add it");
         return;
     }
     outbox_put(engine, sender, (uint32_t)egress, emitted->value);

@@ -371,6 +371,7 @@ struct engine {
     struct arena *step_arena; /* arrays of effects: reset at the next step */
     struct effect *effects;
     uint32_t effect_count;
+    uint32_t note_count; /* of this step */
     uint32_t effect_capacity;
     struct buf scratch; /* a record under construction */
     struct buf scratch_text;

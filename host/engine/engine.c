@@ -9,6 +9,7 @@
 
 enum {
     NOTE_TEXT_BYTES_MAX = 512,
+    NOTES_PER_STEP_MAX = 32,
     SCRATCH_BYTES_MAX = 512 << 20, /* one instance record with all its small values stays far below */
 };
 
@@ -105,6 +106,9 @@ void *engine_step_alloc(struct engine *engine, size_t size)
 void engine_note(struct engine *engine, enum note_level level, const char *event, struct slice subject,
                  const char *format, ...)
 {
+    if (++engine->note_count > NOTES_PER_STEP_MAX) {
+        return; /* one result can park thousands of messages: see note_rest */
+    }
     char *text = engine_step_alloc(engine, NOTE_TEXT_BYTES_MAX);
     va_list arguments;
 
@@ -116,6 +120,19 @@ void engine_note(struct engine *engine, enum note_level level, const char *event
     effect->note.event = event;
     effect->note.subject = arena_copy(engine->step_arena, subject);
     effect->note.text = slice_of(text);
+}
+
+/* Says how many notes of this step were left out. */
+static void note_rest(struct engine *engine)
+{
+    const uint32_t left_out = engine->note_count > NOTES_PER_STEP_MAX ? engine->note_count - NOTES_PER_STEP_MAX : 0;
+
+    engine->note_count = 0;
+    if (left_out > 0) {
+        engine_note(engine, NOTE_WARN, "notes.left_out", SLICE_EMPTY, "%u more events of this moment are not logged",
+                    left_out);
+        engine->note_count = 0;
+    }
 }
 
 void engine_fatal(struct engine *engine, const struct err *err)
@@ -395,6 +412,7 @@ void engine_step(struct engine *engine, uint64_t now_ms, struct input *inputs, u
         epochs_seal_if_due(engine);
         instances_evict(engine);
     }
+    note_rest(engine);
     out->list = engine->effects;
     out->count = engine->effect_count;
     out->wake_ms = next_wake_ms(engine);

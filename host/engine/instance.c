@@ -395,7 +395,7 @@ void instance_set_blocked(struct engine *engine, struct instance *instance, enum
         [BLOCKED_FULL] =
             "there is no room for what its results add (messages, delayed messages, the store, or the queue "
             "of an egress); it is tried again",
-        [BLOCKED_PARKED_FULL] = "a message is to be parked, but no more may be; redrive or drop parked messages",
+        [BLOCKED_PARKED_FULL] = "a message is to be parked, but no more may be; raise --parked-max",
         [BLOCKED_ATTEMPTS] =
             "its first message failed as often as the retry policy allows; it is tried on at the longest delay",
         [BLOCKED_TOO_LARGE] = "its endpoint answers 413 to its first message; raise the endpoint's body limit",

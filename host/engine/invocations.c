@@ -165,10 +165,10 @@ void invocations_wake(struct engine *engine, struct invocation *invocation)
         end(engine, invocation);
         return;
     }
-    struct effect_answer answer = {.kind = ANSWER_ERROR,
-                                   .code = ERR_TIMEOUT,
-                                   .text =
-                                       SLICE("no reply within the timeout; the message is kept and the work goes on")};
+    struct effect_answer answer = {
+        .kind = ANSWER_ERROR,
+        .code = ERR_TIMEOUT,
+        .text = SLICE("no reply within the timeout; the message is not lost and its work goes on")};
     promise(engine, invocation, &answer);
     keep(engine, invocation);
     engine_wake_at(engine, &invocation->wake, engine->now_ms + PATIENCE_MS);
