@@ -12,7 +12,6 @@
 
 enum {
     RETRY_MS = 250,        /* between tries of an epoch that does not fit */
-    TRIES_A_LINE = 40,     /* of the log: a full disk is told every ten seconds */
     LOOK_MS = 1000,        /* between looks at the loop, when there is nothing to commit */
     STALL_US = 5000000,    /* no turn for so long is worth a warning */
     EPOCHS_MAX = 1,        /* one at a time, by contract */
@@ -83,6 +82,7 @@ static bool commit(struct committer *committer, struct epoch *epoch) COMMITTER_T
 {
     struct err err;
     struct input_committed answer = {.epoch = epoch->number};
+    uint64_t full_since_us = 0;
 
     epoch_sort(epoch);
     for (uint32_t tries = 0;; tries++) {
@@ -97,11 +97,16 @@ static bool commit(struct committer *committer, struct epoch *epoch) COMMITTER_T
         answer.duration_us = spent_us > UINT32_MAX ? UINT32_MAX : (uint32_t)spent_us;
         answer.figures = store_figures(committer->store);
         if (!answer.is_full) {
+            if (tries > 0) {
+                log_event(committer->log, LOG_INFO, "store.room", LOG_NUMBER("epoch", epoch->number),
+                          LOG_NUMBER("full_ms", (begun_us - full_since_us) / 1000));
+            }
             committer->on_disk = answer;
             queue_push(committer->answers, &committer->on_disk);
             return true;
         }
-        if (tries % TRIES_A_LINE == 0) {
+        if (tries == 0) { /* once; `store.room` ends it */
+            full_since_us = begun_us;
             log_event(committer->log, LOG_WARN, "store.full", LOG_NUMBER("epoch", epoch->number),
                       LOG_STRING("text", err.text));
         }

@@ -135,6 +135,54 @@ static void test_full_is_tried_again(void **state)
     epoch_destroy(epoch);
 }
 
+/* Reads what the log has said since the last time. */
+static void read_log(struct bench *bench, char *text, size_t text_bytes)
+{
+    struct pollfd poll_fd = {.fd = bench->log_fds[0], .events = POLLIN};
+    size_t size = 0;
+
+    while (poll(&poll_fd, 1, 0) == 1) {
+        const ssize_t got = read(bench->log_fds[0], text + size, text_bytes - 1 - size);
+        assert_true(got > 0);
+        size += (size_t)got;
+    }
+    text[size] = 0;
+}
+
+static uint32_t count_of(const char *text, const char *what)
+{
+    uint32_t count = 0;
+
+    for (const char *at = strstr(text, what); at != NULL; at = strstr(at + 1, what)) {
+        count++;
+    }
+    return count;
+}
+
+static void test_full_is_told_once(void **state)
+{
+    struct bench *bench = *state;
+    char text[8192];
+
+    thread_assume(&thread_loop);
+    for (uint64_t number = 1; number <= 2; number++) { /* each time it begins and ends */
+        struct epoch *epoch = make_epoch(number);
+        store_memory_fail_next(bench->store, STORE_IS_FULL, false, number == 1 ? 2 : 1);
+        committer_commit(bench->committer, epoch);
+        while (wait_for_answer(bench).is_full) {
+        }
+        epoch_destroy(epoch);
+    }
+    struct epoch *epoch = make_epoch(3);
+    committer_commit(bench->committer, epoch); /* fits at once: nothing to say */
+    assert_false(wait_for_answer(bench).is_full);
+    epoch_destroy(epoch);
+    read_log(bench, text, sizeof text);
+    assert_int_equal(count_of(text, "store.full"), 2);
+    assert_int_equal(count_of(text, "store.room"), 2);
+    assert_true(strstr(text, "store.full") < strstr(text, "store.room"));
+}
+
 static void test_stop_leaves_what_does_not_fit(void **state)
 {
     struct bench *bench = *state;
@@ -185,16 +233,12 @@ static void test_failure_is_final(void **state)
     epoch_destroy(epoch);
 }
 
-static bool has_log(struct bench *bench, const char *text)
+static bool has_log(struct bench *bench, const char *what)
 {
-    struct pollfd poll_fd = {.fd = bench->log_fds[0], .events = POLLIN};
-    char line[4096] = {0};
+    char text[4096];
 
-    if (poll(&poll_fd, 1, 0) != 1) {
-        return false;
-    }
-    assert_true(read(bench->log_fds[0], line, sizeof line - 1) > 0);
-    return strstr(line, text) != NULL;
+    read_log(bench, text, sizeof text);
+    return strstr(text, what) != NULL;
 }
 
 static void test_stalled_loop_is_told_once(void **state)
@@ -225,6 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BENCH_TEST(test_commits_in_order),
         BENCH_TEST(test_full_is_tried_again),
+        BENCH_TEST(test_full_is_told_once),
         BENCH_TEST(test_stop_leaves_what_does_not_fit),
         BENCH_TEST(test_stop_finishes),
         BENCH_TEST(test_failure_is_final),
