@@ -44,17 +44,22 @@ static void goes_round(const char *body, const char *takes, const char *back)
     buf_done(&out);
 }
 
-static void is_refused(const char *body, const char *takes, const char *hint)
+static void bytes_are_refused(struct slice body, const char *takes, const char *hint)
 {
     struct buf value;
     struct err err = {.text = ""};
     buf_init(&value, OUT_MAX);
-    assert_int_equal(json_get_value(slice_of(body), slice_of(takes), &value, &err), ERR_BAD_VALUE);
+    assert_int_equal(json_get_value(body, slice_of(takes), &value, &err), ERR_BAD_VALUE);
     if (strstr(err.text, hint) == NULL) {
-        fail_msg("%s as %s: %s", body, takes, err.text);
+        fail_msg("%.*s as %s: %s", (int)body.size, (const char *)body.data, takes, err.text);
     }
     assert_int_equal(value.size, 0);
     buf_done(&value);
+}
+
+static void is_refused(const char *body, const char *takes, const char *hint)
+{
+    bytes_are_refused(slice_of(body), takes, hint);
 }
 
 static void json_is_kept_verbatim(void **state)
@@ -86,6 +91,21 @@ static void json_is_kept_verbatim(void **state)
                "1",
                "", "not JSON");
     is_refused("1e999", "", "range");
+}
+
+static void nul_bytes_are_refused(void **state)
+{
+    (void)state;
+    static const struct slice texts[] = {
+        SLICE("5\0"),         SLICE("true\0\0"),  SLICE("\0"),       SLICE("\0005"),
+        SLICE("{\"a\":1}\0"), SLICE("[1,\0002]"), SLICE("\"a\0b\""), SLICE("5 \0 "),
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        bytes_are_refused(texts[i], "", "NUL");
+        bytes_are_refused(texts[i], LONG, "NUL");
+        bytes_are_refused(texts[i], "example/Order", "NUL");
+    }
+    goes_round("\"\\u0000\"", "", "\"\\u0000\"");
 }
 
 static void nesting_has_a_bound(void **state)
@@ -215,10 +235,15 @@ static void strings_are_always_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(json_is_kept_verbatim),      cmocka_unit_test(nesting_has_a_bound),
-        cmocka_unit_test(scalars_are_converted),      cmocka_unit_test(numbers_come_back_shortest),
-        cmocka_unit_test(numbers_care_for_no_locale), cmocka_unit_test(wrong_scalars_say_what_to_send),
-        cmocka_unit_test(values_have_three_forms),    cmocka_unit_test(strings_are_always_json),
+        cmocka_unit_test(json_is_kept_verbatim),
+        cmocka_unit_test(nul_bytes_are_refused),
+        cmocka_unit_test(nesting_has_a_bound),
+        cmocka_unit_test(scalars_are_converted),
+        cmocka_unit_test(numbers_come_back_shortest),
+        cmocka_unit_test(numbers_care_for_no_locale),
+        cmocka_unit_test(wrong_scalars_say_what_to_send),
+        cmocka_unit_test(values_have_three_forms),
+        cmocka_unit_test(strings_are_always_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
