@@ -99,7 +99,8 @@ enum err_code config_check_file(struct slice text, struct err *err)
 
 enum err_code config_check_typename(struct slice text, struct err *err)
 {
-    const char *names[SCALAR_COUNT + 1] = {"proa/json"};
+    enum { HOST_TYPES = 2 };
+    const char *names[HOST_TYPES + SCALAR_COUNT] = {"proa/json", "proa/bytes"};
     struct slice space;
     struct slice name;
 
@@ -112,14 +113,15 @@ enum err_code config_check_typename(struct slice text, struct err *err)
         return ERR_NONE;
     }
     for (size_t i = 0; i < SCALAR_COUNT; i++) {
-        names[i + 1] = (const char *)wire_scalar_typename((enum scalar)i).data; /* over a literal: ends with NUL */
+        names[HOST_TYPES + i] =
+            (const char *)wire_scalar_typename((enum scalar)i).data; /* over a literal: ends with NUL */
     }
-    for (size_t i = 0; i <= SCALAR_COUNT; i++) {
+    for (size_t i = 0; i < HOST_TYPES + SCALAR_COUNT; i++) {
         if (slice_equal(text, slice_of(names[i]))) {
             return ERR_NONE;
         }
     }
-    const char *nearest = config_nearest(text, names, SCALAR_COUNT + 1);
+    const char *nearest = config_nearest(text, names, HOST_TYPES + SCALAR_COUNT);
     return err_set(err, ERR_CONFIG, "'%.*s' is no type that its namespace has; did you mean %s?", shown(text),
                    text.data, nearest == NULL ? names[0] : nearest);
 }

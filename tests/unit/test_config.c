@@ -311,6 +311,8 @@ static void mistakes_in_values(void **state)
         {"kind: proa.v1/endpoint\nspec:\n  functions: {a/b: {takes: io.statefun.types/itn}}\n" URL,
          "m.yaml:3: takes: 'io.statefun.types/itn' is no type that its namespace has; did you mean "
          "io.statefun.types/int?\n"},
+        {"kind: proa.v1/endpoint\nspec:\n  functions: {a/b: {takes: proa/bytes}, c/d: {takes: proa/byte}}\n" URL,
+         "m.yaml:3: takes: 'proa/byte' is no type that its namespace has; did you mean proa/bytes?\n"},
         {"kind: proa.v1/endpoint\nspec:\n  functions: {a/b: {takes: proa/none}}\n" URL,
          "m.yaml:3: takes: 'proa/none' is no type that its namespace has; did you mean proa/json?\n"},
         {"kind: proa.v1/egress\nspec: {name: a/b, queue: {max_bytes: 1}}\n",
