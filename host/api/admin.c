@@ -75,7 +75,8 @@ void admin_handle(void *context, const struct http_request *request)
 
     check(admin->server != NULL);
     if (request->trouble != ERR_NONE) {
-        answer_error(admin, request->id, request->trouble, err_meaning(request->trouble));
+        answer_error(admin, request->id, request->trouble,
+                     request->trouble_text != NULL ? request->trouble_text : err_meaning(request->trouble));
         return;
     }
     (void)path_split(request->path, &path); /* what is no path has no segments */

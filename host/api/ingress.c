@@ -285,6 +285,13 @@ static enum err_code get_target(struct ingress *ingress, const struct path *path
             "a slash within the id is written %%2F",
             (int)path->segments[1].size, (const char *)path->segments[1].data, path->count - SPACE);
     }
+    for (uint32_t i = SPACE; i < TARGET_SEGMENTS; i++) {
+        const struct slice raw = path->segments[i];
+        if (raw.size > 0 && memchr(raw.data, '#', raw.size) != NULL) {
+            return err_set(err, ERR_BAD_PATH,
+                           "the path holds a #, which begins a fragment and is never sent; within an id write %%23");
+        }
+    }
     if (path_decode(path->segments[SPACE], "namespace", &ingress->memory, &out->space, err) != ERR_NONE ||
         path_decode(path->segments[NAME], "name", &ingress->memory, &out->name, err) != ERR_NONE ||
         path_decode(path->segments[ID], "id", &ingress->memory, &out->id, err) != ERR_NONE) {
@@ -347,8 +354,8 @@ static enum err_code trouble(const struct http_request *request, struct err *err
         return err_set(err, ERR_OVERLOADED, "the host has as many connections or bodies as it takes; try again later");
     }
     if (request->trouble != ERR_NONE) {
-        return err_set(err, request->trouble,
-                       "the request line holds a NUL byte; write it percent-encoded where allowed");
+        return err_set(err, request->trouble, "%s",
+                       request->trouble_text != NULL ? request->trouble_text : err_meaning(request->trouble));
     }
     return ERR_NONE;
 }
@@ -484,6 +491,7 @@ void ingress_handle(void *context, const struct http_request *request)
 
     check(ingress->server != NULL);
     invocation_print(&asked.invocation, asked.hex);
+    http_server_name(ingress->server, asked.id, asked.hex);
     if (slice_equal(request->method, SLICE("OPTIONS")) && request->trouble == ERR_NONE) {
         answer_options(ingress, &asked);
         return;

@@ -1,22 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "path.h"
 
+#include <string.h>
+#include <strings.h>
+
 static struct slice skip(struct slice text, size_t size)
 {
     return (struct slice){text.data + size, text.size - size};
 }
 
-/* The absolute form, which every server must take (RFC 9112, 3.2.2). */
+/* The absolute form, which every server must take (RFC 9112, 3.2.2); a scheme has no case (RFC 3986, 3.1). */
 static struct slice without_authority(struct slice raw)
 {
-    static const char scheme[] = "http://";
+    static const char *const schemes[] = {"http://", "https://"}; /* https: a proxy has taken it off */
 
-    if (raw.size < sizeof scheme - 1 || memcmp(raw.data, scheme, sizeof scheme - 1) != 0) {
-        return raw;
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        const size_t size = strlen(schemes[i]);
+        if (raw.size >= size && strncasecmp((const char *)raw.data, schemes[i], size) == 0) {
+            const struct slice rest = skip(raw, size);
+            const uint8_t *slash = rest.size == 0 ? NULL : memchr(rest.data, '/', rest.size);
+            return slash == NULL ? SLICE("/") : skip(rest, (size_t)(slash - rest.data));
+        }
     }
-    const struct slice rest = skip(raw, sizeof scheme - 1);
-    const uint8_t *slash = memchr(rest.data, '/', rest.size);
-    return slash == NULL ? SLICE("/") : skip(rest, (size_t)(slash - rest.data));
+    return raw;
 }
 
 bool path_split(struct slice raw, struct path *out)

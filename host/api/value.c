@@ -49,9 +49,11 @@ static enum err_code set_type(struct slice typename_, struct value_form *out, st
     }
     const struct slice prefix = SLICE(HOST_PREFIX);
     const bool is_json = slice_equal(typename_, SLICE("proa/json"));
-    if (!is_json && !slice_equal(typename_, SLICE("proa/none")) && typename_.size >= prefix.size &&
-        memcmp(typename_.data, prefix.data, prefix.size) == 0) {
-        return err_set(err, ERR_UNSUPPORTED_TYPE, "of the types proa/… a client can send proa/json and proa/none only");
+    const bool is_known =
+        is_json || slice_equal(typename_, SLICE("proa/bytes")) || slice_equal(typename_, SLICE("proa/none"));
+    if (!is_known && typename_.size >= prefix.size && memcmp(typename_.data, prefix.data, prefix.size) == 0) {
+        return err_set(err, ERR_UNSUPPORTED_TYPE,
+                       "of the types proa/… a client can send proa/json, proa/bytes and proa/none only");
     }
     *out = (struct value_form){.is_json = is_json, .typename_ = typename_};
     return ERR_NONE;
@@ -86,10 +88,27 @@ enum err_code value_form_of(const struct http_request *request, const struct fun
                    (int)(type.size < 100 ? type.size : 100), (const char *)type.data);
 }
 
+/* What a function would refuse at every try is refused here once. */
+static enum err_code check_scalar(const struct value_form *form, struct slice body, struct err *err)
+{
+    const enum scalar kind = wire_scalar_of(form->typename_);
+    struct scalar_value value;
+
+    if (kind == SCALAR_COUNT || wire_get_scalar(kind, body, &value, err) == ERR_NONE) {
+        return ERR_NONE;
+    }
+    return err_set(err, ERR_BAD_VALUE,
+                   "the body's bytes are no value of %.*s; send its protobuf message, or JSON without a Proa-Type",
+                   (int)form->typename_.size, (const char *)form->typename_.data);
+}
+
 enum err_code value_put(const struct value_form *form, struct slice body, struct buf *out, struct err *err)
 {
     if (form->is_json) {
         return json_get_value(body, form->typename_, out, err);
+    }
+    if (check_scalar(form, body, err) != ERR_NONE) {
+        return err->code;
     }
     const bool is_none = slice_equal(form->typename_, SLICE("proa/none"));
     if (is_none && body.size > 0) {

@@ -27,8 +27,10 @@
     X(TOO_LARGE, "too_large", 413, false, "the body is over its limit")                      \
     X(UNSUPPORTED_TYPE, "unsupported_type", 415, false, "the content type is not taken")     \
     X(REJECTED, "rejected", 422, false, "the function refused the message")                  \
+    X(UNKNOWN_CODING, "unknown_coding", 501, false, "the transfer coding is not known")      \
     X(PARKED, "parked", 502, false, "the message failed and was parked")                     \
     X(DROPPED, "dropped", 502, false, "the message failed and was dropped")                  \
+    X(BAD_ANSWER, "bad_answer", 502, false, "a function's answer breaks the protocol")       \
     X(NOT_READY, "not_ready", 503, true, "the host is recovering")                           \
     X(STOPPING, "stopping", 503, true, "the host is stopping")                               \
     X(OVERLOADED, "overloaded", 503, true, "a limit is reached")                             \
@@ -41,7 +43,6 @@
     X(NEWER_FORMAT, "newer_format", 500, false, "a newer version wrote the data")            \
     X(CORRUPT, "corrupt", 500, false, "stored bytes fail their check")                       \
     X(CLOCK, "clock", 500, false, "the clock is far behind the store")                       \
-    X(BAD_ANSWER, "bad_answer", 500, false, "a function's answer breaks the protocol")       \
     X(SYSTEM, "system", 500, false, "a system call failed")
 
 enum err_code {

@@ -13,6 +13,7 @@
 
 #include <microhttpd.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -21,6 +22,8 @@
 
 #include "check.h"
 #include "clock.h"
+#include "http_framing.h"
+#include "http_refusal.h"
 #include "list.h"
 #include "listen.h"
 
@@ -52,8 +55,10 @@ struct slot {
     bool is_over;      /* accepted beyond the mark: answered by ERR_OVERLOADED, then closed */
     bool has_begun;    /* the header fields of the request are read */
     bool is_immediate; /* refused before its body: the answer is queued without suspending */
+    bool is_last;      /* nobody knows where the next request of the connection would begin */
     struct http_request request;
-    char *uri; /* copy of the request's raw target */
+    char invocation[HTTP_INVOCATION_BYTES_MAX + 1]; /* of the request; empty: not known */
+    char *uri;                                      /* copy of the request's raw target */
     size_t uri_capacity;
     size_t uri_size;
     const char *uri_read; /* where libmicrohttpd has it */
@@ -117,10 +122,11 @@ static void forget_large_body(struct slot *slot)
     buf_clear(&slot->body);
 }
 
-static void refuse(struct slot *slot, enum err_code why)
+static void refuse(struct slot *slot, enum err_code why, const char *text)
 {
     if (slot->request.trouble == ERR_NONE) {
         slot->request.trouble = why;
+        slot->request.trouble_text = text;
     }
     forget_body(slot);
 }
@@ -155,6 +161,8 @@ static void *on_uri(void *context, const char *uri, struct MHD_Connection *conne
     slot->uri_size = size;
     slot->has_begun = false;
     slot->is_immediate = false;
+    slot->is_last = false;
+    slot->invocation[0] = 0;
     slot->drained = 0;
     slot->request.trouble = slot->is_over ? ERR_OVERLOADED : ERR_NONE;
     check(slot->server == server && slot->response == NULL);
@@ -175,21 +183,6 @@ static struct slice header(struct MHD_Connection *connection, const char *name, 
     return (struct slice){(const uint8_t *)value, size};
 }
 #define HEADER(connection, name) header((connection), (name), sizeof(name) - 1)
-
-/* libmicrohttpd has refused what is not a number; what does not fit counts as the largest. */
-static uint64_t content_length(struct MHD_Connection *connection)
-{
-    const struct slice text = HEADER(connection, "Content-Length");
-    uint64_t length = 0;
-
-    for (size_t i = 0; i < text.size && text.data[i] >= '0' && text.data[i] <= '9'; i++) {
-        if (length > UINT64_MAX / 10 - 1) {
-            return UINT64_MAX;
-        }
-        length = length * 10 + (uint64_t)(text.data[i] - '0');
-    }
-    return length;
-}
 
 static void call_handler(struct slot *slot)
 {
@@ -224,7 +217,7 @@ static enum MHD_Result begin(struct slot *slot, const char *method, const char *
 {
     struct MHD_Connection *connection = slot->connection;
     struct http_request *request = &slot->request;
-    const uint64_t length = content_length(connection);
+    const struct http_framing framing = http_framing_of(connection, version);
 
     slot->has_begun = true;
     request->method = slice_of(method);
@@ -234,13 +227,18 @@ static enum MHD_Result begin(struct slot *slot, const char *method, const char *
     request->accept = HEADER(connection, "Accept");
     /* The target ends at a NUL byte, if there is one, but the version keeps its place behind all of it. */
     if ((uintptr_t)version != (uintptr_t)slot->uri_read + slot->uri_size + 1) {
-        refuse(slot, ERR_BAD_REQUEST);
+        refuse(slot, ERR_BAD_REQUEST, "the request line holds a NUL byte; write it percent-encoded where allowed");
     }
-    if (length > slot->server->options.body_bytes_max) {
-        refuse(slot, ERR_TOO_LARGE);
+    if (framing.code != ERR_NONE) {
+        slot->is_last = true;
+        refuse(slot, framing.code, framing.why);
+    }
+    if (framing.length > slot->server->options.body_bytes_max) {
+        refuse(slot, ERR_TOO_LARGE, NULL);
     }
     const bool is_asking_first = HEADER(connection, "Expect").size > 0;
-    if (request->trouble != ERR_NONE && length > 0 && (is_asking_first || length > DRAIN_BYTES_MAX)) {
+    const bool is_drained = framing.length == 0 || (!is_asking_first && framing.length <= DRAIN_BYTES_MAX);
+    if (slot->is_last || (request->trouble != ERR_NONE && !is_drained)) {
         slot->is_immediate = true;
         call_handler(slot);
         return slot->state == SLOT_ANSWERED ? queue(slot) : MHD_NO;
@@ -258,16 +256,16 @@ static enum MHD_Result take_body(struct slot *slot, const char *data, size_t siz
     }
     const size_t needed = slot->body.size + size;
     if (needed > server->options.body_bytes_max) {
-        refuse(slot, ERR_TOO_LARGE);
+        refuse(slot, ERR_TOO_LARGE, NULL);
         return MHD_YES;
     }
     if (needed > slot->body.capacity && server->memory_bytes + needed * 2 > server->memory_bytes_max) {
-        refuse(slot, ERR_OVERLOADED);
+        refuse(slot, ERR_OVERLOADED, NULL);
         return MHD_YES;
     }
     buf_append(&slot->body, data, size);
     if (slot->body.overflow) {
-        refuse(slot, ERR_OVERLOADED);
+        refuse(slot, ERR_OVERLOADED, NULL);
         return MHD_YES;
     }
     count_body(slot);
@@ -409,7 +407,7 @@ static struct MHD_Response *make_response(const struct slot *slot, const struct 
         return NULL;
     }
     bool is_added = add_headers(response, answer);
-    if (slot->is_over || slot->server->is_quiet) {
+    if (slot->is_over || slot->is_last || slot->server->is_quiet) {
         is_added = MHD_add_response_header(response, "Connection", "close") == MHD_YES && is_added;
     }
     if (!is_added) {
@@ -435,6 +433,15 @@ void http_server_answer(struct http_server *server, uint64_t id, const struct ht
     if (!slot->is_immediate) {
         MHD_resume_connection(slot->connection);
         server->has_resumed = true;
+    }
+}
+
+void http_server_name(struct http_server *server, uint64_t id, const char *invocation)
+{
+    struct slot *slot = find(server, id);
+
+    if (slot != NULL) {
+        (void)snprintf(slot->invocation, sizeof slot->invocation, "%s", invocation);
     }
 }
 
@@ -468,12 +475,6 @@ static void shut_down(const struct slot *slot)
 /* Longer than any timeout a client may ask for: its answer waits for a disk that has been full for long. */
 static void sweep(struct http_server *server) LOOP_THREAD
 {
-    const struct http_answer too_long = {
-        .status = 503,
-        .content_type = "application/problem+json",
-        .body = SLICE("{\"type\":\"urn:proa:problem:overloaded\",\"title\":\"A limit is reached\",\"status\":503,"
-                      "\"detail\":\"the disk took nothing for minutes; whether the message was taken is not known\","
-                      "\"code\":\"overloaded\",\"source\":\"host\"}")};
     const uint64_t now_us = clock_monotonic_us();
 
     if (now_us < server->next_sweep_us) {
@@ -486,7 +487,9 @@ static void sweep(struct http_server *server) LOOP_THREAD
             continue;
         }
         if (slot->state == SLOT_WAITING) {
-            http_server_answer(server, slot->request.id, &too_long);
+            http_refusal_send(server, slot->request.id, ERR_OVERLOADED,
+                              "The disk took nothing for minutes; whether the message was taken is not known",
+                              slot->invocation);
         } else {
             shut_down(slot);
         }
@@ -635,13 +638,14 @@ void http_server_quiesce(struct http_server *server)
     }
 }
 
-/* Whoever still waits gets a bare refusal: libmicrohttpd ends the process if it stops with one suspended. */
+/* Whoever still waits is refused: libmicrohttpd ends the process if it stops with one suspended. */
 static void answer_rest(struct http_server *server) LOOP_THREAD
 {
     for (uint32_t i = 0; i < server->slot_count && server->waiting > 0; i++) {
         const struct slot *slot = &server->slots[i];
         if (slot->state == SLOT_WAITING) {
-            http_server_answer(server, slot->request.id, &(struct http_answer){.status = 503});
+            http_refusal_send(server, slot->request.id, ERR_STOPPING,
+                              "The host is stopping; whether the message was taken is not known", slot->invocation);
         }
     }
 }

@@ -29,9 +29,11 @@ struct http_request {
     struct slice traceparent;
     struct slice accept;
     /* ERR_NONE, or why the server did not take it: ERR_TOO_LARGE (body), ERR_OVERLOADED (connections, memory),
-     * ERR_BAD_REQUEST (a NUL byte in the request line). Then `body` is empty and the handler must answer at once. */
+     * ERR_BAD_REQUEST, ERR_UNKNOWN_CODING (a first line or a body that cannot be read one way only).
+     * Then `body` is empty and the handler must answer at once. */
     enum err_code trouble;
-    uint64_t arrived_us; /* clock_monotonic_us when its first line was read */
+    const char *trouble_text; /* a sentence, static storage; NULL: what the code means says it all */
+    uint64_t arrived_us;      /* clock_monotonic_us when its first line was read */
 };
 
 struct http_header {
@@ -47,7 +49,7 @@ struct http_answer {
     uint32_t header_count;
 };
 
-enum { HTTP_MEMORY_BYTES_DEFAULT = 256 << 20 };
+enum { HTTP_MEMORY_BYTES_DEFAULT = 256 << 20, HTTP_INVOCATION_BYTES_MAX = 32 };
 
 typedef void http_handler(void *context, const struct http_request *request);
 
@@ -71,6 +73,8 @@ uint16_t http_server_port(const struct http_server *server);
 void http_server_answer(struct http_server *server, uint64_t id, const struct http_answer *answer) LOOP_THREAD;
 /* A request not yet answered, or NULL. */
 const struct http_request *http_server_request(const struct http_server *server, uint64_t id);
+/* Says the invocation of a request not yet answered, for the case that the server must answer it by itself. */
+void http_server_name(struct http_server *server, uint64_t id, const char *invocation) LOOP_THREAD;
 /* Lets libmicrohttpd work: called by the loop's watch, and once at the end of every turn. */
 void http_server_run(struct http_server *server) LOOP_THREAD;
 /* Milliseconds until http_server_run must be called even if nothing stirs; -1: no need. */
@@ -79,6 +83,6 @@ uint32_t http_server_connections(const struct http_server *server);
 uint32_t http_server_waiting(const struct http_server *server); /* requests not yet answered */
 /* Accepts no new connections, closes idle ones, and the others after their answer. */
 void http_server_quiesce(struct http_server *server) LOOP_THREAD;
-/* Every request should have been answered: the client of any other gets a bare 503. Answers on their way have two
+/* Every request should have been answered: the client of any other gets a 503 (stopping). Answers on their way have two
  * seconds to leave. The handler is not called any more; helper jobs that read a request must have ended. */
 void http_server_close(struct http_server *server) LOOP_THREAD; /* accepts NULL */

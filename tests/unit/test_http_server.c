@@ -517,6 +517,86 @@ static void refuses_malformed_requests(void **state)
     close_bench(&bench);
 }
 
+static void refuses_bodies_with_two_ends(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fields;
+        int status; /* 0: libmicrohttpd's own 400 */
+        enum err_code trouble;
+    } cases[] = {
+        {"Content-Length: 1\r\nContent-Length: 3\r\n\r\nabc", 400, ERR_BAD_REQUEST},
+        {"Content-Length: 3\r\ncontent-length: 1\r\n\r\nabc", 400, ERR_BAD_REQUEST},
+        {"Content-Length: 3\r\nContent-Length: 3\r\nContent-Length: 0\r\n\r\nabc", 400, ERR_BAD_REQUEST},
+        {"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, ERR_BAD_REQUEST},
+        {"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n", 400, ERR_BAD_REQUEST},
+        {"Transfer-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc", 400, ERR_BAD_REQUEST},
+        {"Transfer-Encoding: gzip\r\n\r\n", 501, ERR_UNKNOWN_CODING},
+        {"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501, ERR_UNKNOWN_CODING},
+        {"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501, ERR_UNKNOWN_CODING},
+        {"Transfer-Encoding: identity\r\n\r\n", 501, ERR_UNKNOWN_CODING},
+        {"Transfer-Encoding:\r\n\r\n", 501, ERR_UNKNOWN_CODING},
+        {"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 501, ERR_UNKNOWN_CODING},
+        {"Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n0\r\n\r\n", 501, ERR_UNKNOWN_CODING},
+        {"Content-Length : 3\r\n\r\nabc", 400, ERR_BAD_REQUEST},
+        {"Content-Length\t: 3\r\n\r\nabc", 400, ERR_BAD_REQUEST},
+        {"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400, ERR_BAD_REQUEST},
+        {"Content-Length: 3, 3\r\n\r\nabc", 0, ERR_NONE},
+        {"Content-Length: +3\r\n\r\nabc", 0, ERR_NONE},
+    };
+    static const char *const methods[] = {"POST", "GET", "PUT", "BREW"};
+    struct bench bench;
+    char request[1000];
+    open_bench(&bench, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0] * 4; i++) {
+        const size_t at = i / 4;
+        const int fd = dial(&bench);
+        const uint32_t handled = bench.handled;
+        (void)snprintf(request, sizeof request,
+                       "%s /x HTTP/1.1\r\nHost: h\r\n%sGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n", methods[i % 4],
+                       cases[at].fields);
+        tell(&bench, fd, request);
+        if (!hear(&bench, fd, text, NULL, 0)) { /* it is closed though the client does not close */
+            fail_msg("%s: %s", request, text);
+        }
+        (void)snprintf(request, sizeof request, "HTTP/1.1 %d ", cases[at].status == 0 ? 400 : cases[at].status);
+        if (strncmp(text, request, strlen(request)) != 0) {
+            fail_msg("%s %s: %s", methods[i % 4], cases[at].fields, text);
+        }
+        if (cases[at].status != 0 && find_count(text, "HTTP/1.1 ", 2) != NULL) {
+            fail_msg("two answers to %s %s: %s", methods[i % 4], cases[at].fields, text);
+        }
+        assert_int_equal(bench.handled, handled + (cases[at].status == 0 ? 0 : 1));
+        if (cases[at].status != 0) {
+            assert_non_null(strstr(text, "Connection: close\r\n"));
+            assert_int_equal(bench.trouble, cases[at].trouble);
+            assert_string_equal(bench.path, "/x");
+        }
+        close(fd);
+    }
+    close_bench(&bench);
+}
+
+static void takes_bodies_with_one_end(void **state)
+{
+    (void)state;
+    struct bench bench;
+    open_bench(&bench, NULL);
+    const int old = dial(&bench); /* HTTP/1.0 has no coding, so another reader would see no body */
+    tell(&bench, old, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+    assert_true(hear(&bench, old, text, NULL, 0));
+    assert_non_null(strstr(text, " 400 "));
+    close(old);
+    const int same = dial(&bench); /* may be taken, RFC 9110, 8.6 */
+    tell(&bench, same, "POST /same HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc");
+    assert_true(hear(&bench, same, text, "/same", 1));
+    tell(&bench, same, "POST /other HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\n\r\n1\r\na\r\n0\r\n\r\n");
+    assert_true(hear(&bench, same, text, "/other", 1));
+    assert_int_equal(bench.body_size, 1);
+    close(same);
+    close_bench(&bench);
+}
+
 static void takes_long_paths(void **state)
 {
     (void)state;
@@ -557,6 +637,8 @@ static void closes_in_peace(void **state)
     close(late);
     assert_true(hear(&bench, idle, text, NULL, 0));
     answer(&bench, bench.held[0], "bye");
+    http_server_name(bench.server, bench.held[0], "gone already");
+    http_server_name(bench.server, bench.held[1], "00112233445566778899aabbccddeeff");
     /* The answer is on its way and one request waits: closing sees to both. */
     close_bench(&bench);
     assert_true(recv(held, text, sizeof text, 0) > 0);
@@ -564,6 +646,10 @@ static void closes_in_peace(void **state)
     assert_non_null(strstr(text, "bye"));
     assert_true(recv(forgotten, text, sizeof text, 0) > 0);
     assert_non_null(strstr(text, "HTTP/1.1 503"));
+    assert_non_null(strstr(text, "Retry-After: 1\r\n"));
+    assert_non_null(strstr(text, "Content-Type: application/problem+json\r\n"));
+    assert_non_null(strstr(text, "Proa-Invocation: 00112233445566778899aabbccddeeff\r\n"));
+    assert_non_null(strstr(text, "\"invocation\":\"00112233445566778899aabbccddeeff\"}"));
     close(idle);
     close(held);
     close(forgotten);
@@ -603,6 +689,8 @@ int main(void)
         cmocka_unit_test(refuses_beyond_the_connection_mark),
         cmocka_unit_test(closes_what_is_late),
         cmocka_unit_test(refuses_malformed_requests),
+        cmocka_unit_test(refuses_bodies_with_two_ends),
+        cmocka_unit_test(takes_bodies_with_one_end),
         cmocka_unit_test(takes_long_paths),
         cmocka_unit_test(closes_in_peace),
         cmocka_unit_test(says_why_it_cannot_listen),

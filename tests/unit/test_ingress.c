@@ -328,6 +328,37 @@ static void values_travel_by_their_type(void **state)
     is_problem("POST /v1/ask/example/counter/b HTTP/1.1", "", 400, "bad_value", "send null");
 }
 
+static void raw_bytes_are_values_of_their_type(void **state)
+{
+    (void)state;
+    static const char *const refused[][2] = {
+        {"int", "5"},      {"int", "\x08\xff"},    {"long", "\xff"}, {"bool", "\x0d"},
+        {"float", "\x0d"}, {"double", "\x09\x01"}, {"string", "x"},  {"string", "\x0a\x01\xff"},
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        char request[200];
+        (void)snprintf(request, sizeof request,
+                       "POST /v1/send/example/echo/b HTTP/1.1\r\nProa-Type: io.statefun.types/%s", refused[i][0]);
+        is_problem(request, refused[i][1], 400, "bad_value", "bytes are no value of io.statefun.types/");
+        (void)snprintf(request, sizeof request,
+                       "POST /v1/ask/example/counter/b HTTP/1.1\r\nContent-Type: application/vnd.io.statefun.types/%s",
+                       refused[i][0]);
+        is_problem(request, refused[i][1], 400, "bad_value", "bytes are no value of io.statefun.types/");
+    }
+    assert_int_equal(
+        ask("POST /v1/ask/example/echo/b HTTP/1.1\r\nProa-Type: io.statefun.types/int", "\x0d\x05\x01\x01\x01"), 200);
+    assert_string_equal(body_of(text), "16843013");
+    assert_int_equal(ask("POST /v1/ask/example/echo/b HTTP/1.1\r\nProa-Type: io.statefun.types/string", "\x0a\x02hi"),
+                     200);
+    assert_string_equal(body_of(text), "\"hi\"");
+    assert_int_equal(ask("POST /v1/ask/example/echo/b HTTP/1.1\r\nProa-Type: io.statefun.types/long", ""), 200);
+    assert_string_equal(body_of(text), "0");
+    assert_int_equal(ask("POST /v1/ask/example/echo/b HTTP/1.1\r\nProa-Type: proa/bytes", "\xff{"), 200);
+    has("Content-Type: application/vnd.proa/bytes\r\n");
+    assert_string_equal(body_of(text), "\xff{");
+    assert_string_equal(bench.posted[bench.posted_count - 1].typename_, "proa/bytes");
+}
+
 static void wrong_paths_say_what_to_change(void **state)
 {
     (void)state;
@@ -340,6 +371,11 @@ static void wrong_paths_say_what_to_change(void **state)
     is_problem("POST /v1/ask/example/counter/%00 HTTP/1.1", "1", 400, "bad_path", "NUL");
     is_problem("POST /v1/ask/example/counter/%f HTTP/1.1", "1", 400, "bad_path", "hex");
     is_problem("POST /v1/ask/example/%C3/a HTTP/1.1", "1", 400, "bad_path", "The name is not UTF-8");
+    is_problem("POST /v1/ask/example/counter/a#b HTTP/1.1", "1", 400, "bad_path", "%23");
+    is_problem("POST /v1/ask/example/counter#/a HTTP/1.1", "1", 400, "bad_path", "%23");
+    is_problem("POST http://h/v1/ask/example/counter/#a?timeout=1s HTTP/1.1", "1", 400, "bad_path", "%23");
+    assert_int_equal(ask("POST HTTP://h/v1/ask/example/counter/a%23b HTTP/1.1", "1"), 200);
+    assert_string_equal(bench.posted[0].id, "a#b");
     is_problem("POST /v1/ask/a%2Fb/c/d HTTP/1.1", "1", 400, "bad_path", "slash");
     is_problem("POST /v1/ask/proa/reply/x HTTP/1.1", "1", 400, "bad_path", "belongs to the host");
     is_problem("POST /v1/ask/example/conter/a HTTP/1.1", "1", 404, "unknown_function", "did you mean example/counter?");
@@ -460,6 +496,7 @@ static void answers_of_the_engine_become_problems(void **state)
         {{.code = ERR_OVERLOADED, .retry_after_ms = 1001}, 503, {"Retry-After: 2\r\n", "A limit is reached"}},
         {{.code = ERR_NOT_READY}, 503, {"Retry-After: 1\r\n"}},
         {{.code = ERR_STORE_FULL, .retry_after_ms = 5000}, 507, {"Retry-After: 5\r\n"}},
+        {{.code = ERR_BAD_ANSWER}, 502, {"\"code\":\"bad_answer\"", "\"source\":\"host\""}},
         {{.code = ERR_TIMEOUT}, 504, {"\"code\":\"timeout\""}},
     };
     for (uint32_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -481,6 +518,62 @@ static void answers_of_the_engine_become_problems(void **state)
     bench.is_holding = false;
     bench.is_full = true;
     is_problem("POST /v1/ask/example/counter/a HTTP/1.1", "1", 503, "overloaded", "Retry-After: 1\r\n");
+}
+
+/* Sends these bytes and hears until the server closes the connection. */
+static int ask_raw(const char *request) LOOP_THREAD
+{
+    const struct sockaddr_in where = {.sin_family = AF_INET,
+                                      .sin_port = htons(http_server_port(bench.server)),
+                                      .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(connect(fd, (const struct sockaddr *)&where, sizeof where), 0);
+    assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), strlen(request));
+    return hear(fd);
+}
+
+static void requests_that_end_in_two_places_are_refused(void **state)
+{
+    (void)state;
+#define REQUEST "POST /v1/ask/example/counter/a HTTP/1.1\r\nHost: h\r\n"
+    thread_assume(&thread_loop);
+    assert_int_equal(ask_raw(REQUEST "Content-Length: 1\r\nContent-Length: 3\r\n\r\n555"), 400);
+    has("Content-Type: application/problem+json\r\n");
+    has("Connection: close\r\n");
+    has("Proa-Invocation: ");
+    has("\"code\":\"bad_request\"");
+    has("two Content-Length fields");
+    assert_int_equal(ask_raw(REQUEST "Transfer-Encoding: gzip\r\n\r\n"), 501);
+    has("Content-Type: application/problem+json\r\n");
+    has("Connection: close\r\n");
+    has("\"code\":\"unknown_coding\"");
+    assert_int_equal(bench.posted_count, 0);
+#undef REQUEST
+}
+
+static void what_is_never_answered_is_refused_by_name(void **state)
+{
+    (void)state;
+    char invocation[INVOCATION_HEX_BYTES + 1];
+    char field[100];
+    thread_assume(&thread_loop);
+    bench.is_holding = true;
+    const int fd = tell(bench.server, "POST /v1/ask/example/counter/a HTTP/1.1", "1", 1);
+    for (int i = 0; i < TURNS_MAX && bench.posted_count == 0; i++) {
+        turn();
+    }
+    ingress_stop(bench.ingress);
+    http_server_close(bench.server);
+    bench.server = open_server(ingress_handle, bench.ingress); /* for the turns of a client, and to be torn down */
+    assert_int_equal(hear(fd), 503);
+    invocation_print(&bench.posted[0].message.invocation, invocation);
+    (void)snprintf(field, sizeof field, "Proa-Invocation: %s\r\n", invocation);
+    has(field);
+    has("Retry-After: 1\r\n");
+    has("\"code\":\"stopping\"");
+    (void)snprintf(field, sizeof field, "\"invocation\":\"%s\"}", invocation);
+    has(field);
 }
 
 static void ids_differ(void **state)
@@ -536,12 +629,20 @@ int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(an_ask_becomes_a_message_and_a_reply),  CASE(a_send_is_accepted),
-        CASE(values_travel_by_their_type),           CASE(wrong_paths_say_what_to_change),
-        CASE(wrong_parameters_say_what_there_is),    CASE(traces_are_passed_on_if_valid),
-        CASE(large_bodies_are_checked_by_a_helper),  CASE(helpers_that_are_busy_refuse_and_stopping_answers_all),
-        CASE(answers_of_the_engine_become_problems), CASE(ids_differ),
+        CASE(an_ask_becomes_a_message_and_a_reply),
+        CASE(a_send_is_accepted),
+        CASE(values_travel_by_their_type),
+        CASE(wrong_paths_say_what_to_change),
+        CASE(wrong_parameters_say_what_there_is),
+        CASE(traces_are_passed_on_if_valid),
+        CASE(large_bodies_are_checked_by_a_helper),
+        CASE(helpers_that_are_busy_refuse_and_stopping_answers_all),
+        CASE(answers_of_the_engine_become_problems),
+        CASE(ids_differ),
         CASE(operators_see_health_and_metrics),
+        CASE(raw_bytes_are_values_of_their_type),
+        CASE(requests_that_end_in_two_places_are_refused),
+        CASE(what_is_never_answered_is_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,16 @@ static void paths_are_cut_before_they_are_decoded(void **state)
     assert_true(path_split(SLICE("http://host:80/x/y"), &path));
     assert_int_equal(path.count, 2);
     assert_true(slice_equal(path.segments[1], SLICE("y")));
+    static const struct slice absolute[] = {SLICE("HTTP://host/x/y"), SLICE("https://host/x/y"),
+                                            SLICE("hTTpS://h:1/x/y")};
+    for (size_t i = 0; i < sizeof absolute / sizeof absolute[0]; i++) {
+        assert_true(path_split(absolute[i], &path));
+        assert_int_equal(path.count, 2);
+        assert_true(slice_equal(path.segments[1], SLICE("y")));
+    }
+    assert_false(path_split(SLICE("ftp://host/x/y"), &path));
+    assert_true(path_split(SLICE("http://"), &path));
+    assert_int_equal(path.count, 1);
     assert_true(path_split(SLICE("http://host"), &path));
     assert_int_equal(path.count, 1);
     assert_true(path_split(SLICE("/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18"), &path));
