@@ -33,7 +33,9 @@ enum {
     DRAIN_BYTES_MAX = 8 << 20,          /* of a refused body: so much is read so that the client sees the answer */
     BODY_KEEP_BYTES_MAX = 4096,         /* a body's buffer up to this stays with its connection */
     SWEEP_US = 1000 * 1000,
-    OVER_IDLE_S = 2, /* a connection over the limit that asks nothing */
+    HEAD_S = 30,      /* a request's header fields have so long, whatever its body has */
+    OVER_HEAD_S = 2,  /* a connection over the limit has less: others wait to be refused in its place */
+    OVER_BODY_S = 10, /* its refused body */
     CLOSE_MS_MAX = 2000,
     CLOSE_POLL_MS = 10,
     RECEIVE_IDLE_FACTOR = 2, /* a request has twice the idle time to arrive, an answer ten times to leave */
@@ -453,9 +455,12 @@ static uint64_t lifetime_s(const struct slot *slot)
 
     switch (slot->state) {
     case SLOT_BETWEEN:
-        return slot->is_over ? OVER_IDLE_S : idle_s;
+        return slot->is_over ? OVER_HEAD_S : idle_s;
     case SLOT_RECEIVING:
-        return idle_s * RECEIVE_IDLE_FACTOR;
+        if (slot->is_over) {
+            return slot->has_begun ? OVER_BODY_S : OVER_HEAD_S;
+        }
+        return slot->has_begun || idle_s * RECEIVE_IDLE_FACTOR < HEAD_S ? idle_s * RECEIVE_IDLE_FACTOR : HEAD_S;
     case SLOT_ANSWERED:
         return idle_s * SEND_IDLE_FACTOR;
     case SLOT_WAITING:

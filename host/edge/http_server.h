@@ -59,7 +59,8 @@ struct http_server_options {
     uint32_t body_bytes_max;
     uint64_t memory_bytes_max; /* of all bodies held at once; 0: HTTP_MEMORY_BYTES_DEFAULT */
     uint32_t connections_max;  /* a connection beyond 90 % of it is answered by ERR_OVERLOADED and closed */
-    uint32_t idle_timeout_s;   /* of a connection between requests; twice that for a request to arrive whole */
+    uint32_t idle_timeout_s;   /* of a connection between requests; twice that for a request to arrive whole,
+                                * and at most 30 s of it for the header fields */
     http_handler *handler;
     void *context;
 };

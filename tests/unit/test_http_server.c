@@ -442,7 +442,10 @@ static void refuses_beyond_the_connection_mark(void **state)
     fds[0] = dial(&bench); /* and there is room again */
     tell(&bench, fds[0], "GET /again HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_true(hear(&bench, fds[0], text, "/again", 1));
-    for (int i = 0; i < 18; i++) {
+    fds[18] = dial(&bench); /* whoever is slow beyond the mark does not keep the place of those to be refused */
+    tell(&bench, fds[18], "GET /slow HTTP/1.1\r\nHost: h\r\n");
+    assert_true(hear(&bench, fds[18], text, NULL, 0));
+    for (int i = 0; i < 19; i++) {
         close(fds[i]);
     }
     close_bench(&bench);
@@ -522,7 +525,7 @@ static void refuses_bodies_with_two_ends(void **state)
     (void)state;
     static const struct {
         const char *fields;
-        int status; /* 0: libmicrohttpd's own 400 */
+        int status;
         enum err_code trouble;
     } cases[] = {
         {"Content-Length: 1\r\nContent-Length: 3\r\n\r\nabc", 400, ERR_BAD_REQUEST},
@@ -541,8 +544,6 @@ static void refuses_bodies_with_two_ends(void **state)
         {"Content-Length : 3\r\n\r\nabc", 400, ERR_BAD_REQUEST},
         {"Content-Length\t: 3\r\n\r\nabc", 400, ERR_BAD_REQUEST},
         {"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400, ERR_BAD_REQUEST},
-        {"Content-Length: 3, 3\r\n\r\nabc", 0, ERR_NONE},
-        {"Content-Length: +3\r\n\r\nabc", 0, ERR_NONE},
     };
     static const char *const methods[] = {"POST", "GET", "PUT", "BREW"};
     struct bench bench;
@@ -559,19 +560,17 @@ static void refuses_bodies_with_two_ends(void **state)
         if (!hear(&bench, fd, text, NULL, 0)) { /* it is closed though the client does not close */
             fail_msg("%s: %s", request, text);
         }
-        (void)snprintf(request, sizeof request, "HTTP/1.1 %d ", cases[at].status == 0 ? 400 : cases[at].status);
+        (void)snprintf(request, sizeof request, "HTTP/1.1 %d ", cases[at].status);
         if (strncmp(text, request, strlen(request)) != 0) {
             fail_msg("%s %s: %s", methods[i % 4], cases[at].fields, text);
         }
-        if (cases[at].status != 0 && find_count(text, "HTTP/1.1 ", 2) != NULL) {
+        if (find_count(text, "HTTP/1.1 ", 2) != NULL) {
             fail_msg("two answers to %s %s: %s", methods[i % 4], cases[at].fields, text);
         }
-        assert_int_equal(bench.handled, handled + (cases[at].status == 0 ? 0 : 1));
-        if (cases[at].status != 0) {
-            assert_non_null(strstr(text, "Connection: close\r\n"));
-            assert_int_equal(bench.trouble, cases[at].trouble);
-            assert_string_equal(bench.path, "/x");
-        }
+        assert_int_equal(bench.handled, handled + 1);
+        assert_non_null(strstr(text, "Connection: close\r\n"));
+        assert_int_equal(bench.trouble, cases[at].trouble);
+        assert_string_equal(bench.path, "/x");
         close(fd);
     }
     close_bench(&bench);
