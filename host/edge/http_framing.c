@@ -4,41 +4,25 @@
 #include <string.h>
 #include <strings.h>
 
-#include "bytes.h"
-
-struct fields {
-    struct slice length;
-    struct slice coding;
-    uint32_t lengths;
-    uint32_t codings;
-    bool lengths_differ;
-    bool has_blank; /* in a name */
-};
-
-static bool is_named(const char *name, size_t size, const char *wanted)
+static bool is_same(struct slice text, struct slice wanted)
 {
-    return size == strlen(wanted) && strncasecmp(name, wanted, size) == 0;
+    return text.size == wanted.size &&
+           strncasecmp((const char *)text.data, (const char *)wanted.data, wanted.size) == 0;
 }
 
-/* tidy: allow parameters: libmicrohttpd's prototype. */
-static enum MHD_Result look_at(void *context, enum MHD_ValueKind kind, const char *name, size_t name_size,
-                               const char *value, size_t value_size)
+void http_framing_add(struct http_framing *framing, struct slice name, struct slice value)
 {
-    struct fields *fields = context;
-    const struct slice text = value == NULL ? SLICE_EMPTY : (struct slice){(const uint8_t *)value, value_size};
-
-    (void)kind;
-    fields->has_blank =
-        fields->has_blank || memchr(name, ' ', name_size) != NULL || memchr(name, '\t', name_size) != NULL;
-    if (is_named(name, name_size, "Content-Length")) {
-        fields->lengths_differ = fields->lengths_differ || (fields->lengths > 0 && !slice_equal(fields->length, text));
-        fields->length = text;
-        fields->lengths++;
-    } else if (is_named(name, name_size, "Transfer-Encoding")) {
-        fields->coding = text;
-        fields->codings++;
+    framing->has_blank =
+        framing->has_blank || memchr(name.data, ' ', name.size) != NULL || memchr(name.data, '\t', name.size) != NULL;
+    if (is_same(name, SLICE("Content-Length"))) {
+        framing->lengths_differ =
+            framing->lengths_differ || (framing->lengths > 0 && !slice_equal(framing->length_text, value));
+        framing->length_text = value;
+        framing->lengths++;
+    } else if (is_same(name, SLICE("Transfer-Encoding"))) {
+        framing->coding = value;
+        framing->codings++;
     }
-    return MHD_YES;
 }
 
 /* libmicrohttpd has refused what is not a number; what does not fit counts as the largest. */
@@ -55,31 +39,26 @@ static uint64_t number_of(struct slice text)
     return number;
 }
 
-static struct http_framing refused(enum err_code code, const char *why)
+static void refuse(struct http_framing *framing, enum err_code code, const char *why)
 {
-    return (struct http_framing){.code = code, .why = why};
+    framing->code = code;
+    framing->why = why;
 }
 
-struct http_framing http_framing_of(struct MHD_Connection *connection, const char *version)
+void http_framing_end(struct http_framing *framing, const char *version)
 {
-    struct fields fields = {.lengths = 0};
+    const bool is_chunked = framing->codings == 1 && is_same(framing->coding, SLICE("chunked"));
 
-    (void)MHD_get_connection_values_n(connection, MHD_HEADER_KIND, look_at, &fields); /* only counts */
-    if (fields.has_blank) { /* "Content-Length : 3" is none here, but one to others */
-        return refused(ERR_BAD_REQUEST, "the name of a header field holds a blank; write the colon right behind it");
+    framing->length = number_of(framing->length_text);
+    if (framing->has_blank) { /* "Content-Length : 3" is none here, but one to others */
+        refuse(framing, ERR_BAD_REQUEST, "the name of a header field holds a blank; write the colon right behind it");
+    } else if (framing->lengths_differ) {
+        refuse(framing, ERR_BAD_REQUEST, "the request has two Content-Length fields that differ; send one");
+    } else if (framing->codings > 0 && framing->lengths > 0) {
+        refuse(framing, ERR_BAD_REQUEST, "the request has both Content-Length and Transfer-Encoding; send one of them");
+    } else if (framing->codings > 0 && strcmp(version, "HTTP/1.0") == 0) {
+        refuse(framing, ERR_BAD_REQUEST, "HTTP/1.0 has no Transfer-Encoding; send Content-Length");
+    } else if (framing->codings > 0 && !is_chunked) {
+        refuse(framing, ERR_UNKNOWN_CODING, "the only Transfer-Encoding that is taken is chunked, named once");
     }
-    if (fields.lengths_differ) {
-        return refused(ERR_BAD_REQUEST, "the request has two Content-Length fields that differ; send one");
-    }
-    if (fields.codings > 0 && fields.lengths > 0) {
-        return refused(ERR_BAD_REQUEST, "the request has both Content-Length and Transfer-Encoding; send one of them");
-    }
-    if (fields.codings > 0 && strcmp(version, "HTTP/1.0") == 0) {
-        return refused(ERR_BAD_REQUEST, "HTTP/1.0 has no Transfer-Encoding; send Content-Length");
-    }
-    if (fields.codings > 1 ||
-        (fields.codings == 1 && !is_named((const char *)fields.coding.data, fields.coding.size, "chunked"))) {
-        return refused(ERR_UNKNOWN_CODING, "the only Transfer-Encoding that is taken is chunked, named once");
-    }
-    return (struct http_framing){.code = ERR_NONE, .length = number_of(fields.length)};
 }

@@ -9,16 +9,23 @@
  */
 #pragma once
 
-#include <microhttpd.h>
-#include <stdint.h>
-
+#include "bytes.h"
 #include "err.h"
 
+/* Zeroed at the beginning of a request. */
 struct http_framing {
     enum err_code code; /* ERR_NONE, ERR_BAD_REQUEST or ERR_UNKNOWN_CODING: then the connection must end */
     const char *why;    /* a sentence, static storage; NULL with ERR_NONE */
     uint64_t length;    /* the Content-Length; 0: none; UINT64_MAX: more than fits */
+    struct slice length_text;
+    struct slice coding;
+    uint32_t lengths;
+    uint32_t codings;
+    bool lengths_differ;
+    bool has_blank; /* in a name */
 };
 
-/* Reads the header fields of a request that are all there. `version` is that of its first line. */
-struct http_framing http_framing_of(struct MHD_Connection *connection, const char *version);
+/* Sees one header field; borrows it until http_framing_end. */
+void http_framing_add(struct http_framing *framing, struct slice name, struct slice value);
+/* Decides, after the last field. `version` is that of the first line. */
+void http_framing_end(struct http_framing *framing, const char *version);

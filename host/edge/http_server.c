@@ -186,6 +186,16 @@ static struct slice header(struct MHD_Connection *connection, const char *name, 
 }
 #define HEADER(connection, name) header((connection), (name), sizeof(name) - 1)
 
+/* tidy: allow parameters: libmicrohttpd's prototype. */
+static enum MHD_Result see_field(void *framing, enum MHD_ValueKind kind, const char *name, size_t name_size,
+                                 const char *value, size_t size)
+{
+    (void)kind;
+    http_framing_add(framing, (struct slice){(const uint8_t *)name, name_size},
+                     value == NULL ? SLICE("") : (struct slice){(const uint8_t *)value, size});
+    return MHD_YES;
+}
+
 static void call_handler(struct slot *slot)
 {
     struct http_server *server = slot->server;
@@ -219,8 +229,10 @@ static enum MHD_Result begin(struct slot *slot, const char *method, const char *
 {
     struct MHD_Connection *connection = slot->connection;
     struct http_request *request = &slot->request;
-    const struct http_framing framing = http_framing_of(connection, version);
+    struct http_framing framing = {.code = ERR_NONE};
 
+    (void)MHD_get_connection_values_n(connection, MHD_HEADER_KIND, see_field, &framing); /* gives their count */
+    http_framing_end(&framing, version);
     slot->has_begun = true;
     request->method = slice_of(method);
     request->content_type = HEADER(connection, "Content-Type");
@@ -501,12 +513,6 @@ static void sweep(struct http_server *server) LOOP_THREAD
     }
 }
 
-/* True if libmicrohttpd has more to do without any socket stirring. */
-static bool has_more(struct http_server *server, unsigned long long *out_timeout_ms)
-{
-    return MHD_get_timeout(server->daemon, out_timeout_ms) == MHD_YES;
-}
-
 void http_server_run(struct http_server *server)
 {
     if (server->is_running) {
@@ -517,7 +523,7 @@ void http_server_run(struct http_server *server)
         unsigned long long timeout_ms = 0;
         server->has_resumed = false;
         (void)MHD_run(server->daemon); /* fails only for daemons with threads of their own */
-        const bool is_due = has_more(server, &timeout_ms) && timeout_ms == 0;
+        const bool is_due = (MHD_get_timeout(server->daemon, &timeout_ms) == MHD_YES) && timeout_ms == 0;
         if (!is_due && !server->has_resumed) {
             break;
         }
@@ -541,7 +547,7 @@ int http_server_timeout_ms(struct http_server *server)
         return 0;
     }
     const int own_ms = server->used.count > 0 ? SWEEP_US / 1000 : -1;
-    if (!has_more(server, &timeout_ms)) {
+    if (MHD_get_timeout(server->daemon, &timeout_ms) != MHD_YES) {
         return own_ms;
     }
     return timeout_ms < SWEEP_US / 1000 ? (int)timeout_ms : SWEEP_US / 1000;
