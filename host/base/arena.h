@@ -18,7 +18,7 @@ struct arena;
 /* An empty arena that will hold at most `bytes_max` bytes. NULL only if memory is out. */
 struct arena *arena_create(size_t bytes_max);
 void arena_destroy(struct arena *arena); /* accepts NULL */
-/* Forgets everything handed out; keeps the first chunk for what comes next. */
+/* Forgets everything handed out; keeps the largest piece of memory for what comes next. */
 void arena_reset(struct arena *arena);
 /* Zeroed memory for any type, or NULL beyond the budget. */
 void *arena_alloc(struct arena *arena, size_t size);
