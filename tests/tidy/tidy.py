@@ -57,7 +57,7 @@ IMPURE_CALLS = (
 )
 SYSTEM_HEADERS = set(
     """arpa/inet.h assert.h ctype.h dirent.h errno.h fcntl.h float.h getopt.h inttypes.h limits.h locale.h math.h
-    net/if.h netdb.h netinet/in.h netinet/tcp.h poll.h pthread.h sched.h setjmp.h signal.h stdalign.h stdarg.h
+    malloc.h net/if.h netdb.h netinet/in.h netinet/tcp.h poll.h pthread.h sched.h setjmp.h signal.h stdalign.h stdarg.h
     stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h stdnoreturn.h string.h strings.h sys/epoll.h sys/eventfd.h
     sys/file.h sys/mman.h sys/prctl.h sys/random.h sys/resource.h sys/signalfd.h sys/socket.h sys/stat.h sys/statvfs.h
     sys/syscall.h sys/time.h sys/timerfd.h sys/types.h sys/uio.h sys/un.h sys/vfs.h sys/wait.h termios.h time.h
