@@ -23,6 +23,17 @@ int slice_compare(struct slice a, struct slice b)
     return (a.size > b.size) - (a.size < b.size);
 }
 
+struct slice slice_pack(uint8_t **at, struct slice slice)
+{
+    const struct slice copy = {*at, slice.size};
+
+    if (slice.size > 0) {
+        memcpy(*at, slice.data, slice.size);
+        *at += slice.size;
+    }
+    return copy;
+}
+
 /* Bytes of the UTF-8 sequence at `at`, or 0 if it is malformed (RFC 3629: no overlong forms, no surrogates). */
 static size_t utf8_sequence(const uint8_t *at, size_t left)
 {

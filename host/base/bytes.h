@@ -30,6 +30,8 @@ static inline struct slice slice_of(const char *text)
 bool slice_equal(struct slice a, struct slice b);
 /* memcmp order, shorter first on a tie: the order of LMDB keys. */
 int slice_compare(struct slice a, struct slice b);
+/* Copies the bytes to *at, moves *at behind them, and returns the copy: for texts that live behind a struct. */
+struct slice slice_pack(uint8_t **at, struct slice slice);
 bool slice_is_utf8_text(struct slice text); /* valid UTF-8 (RFC 3629) without NUL */
 
 struct buf {

@@ -17,17 +17,6 @@
 
 enum { BODIES_READ_BYTES = 1 << 20 }; /* of one read; many may be under way */
 
-static struct slice pack(uint8_t **at, struct slice text)
-{
-    const struct slice copy = {*at, text.size};
-
-    if (text.size > 0) {
-        memcpy(*at, text.data, text.size);
-        *at += text.size;
-    }
-    return copy;
-}
-
 static struct body *body_create(struct engine *engine, const struct instance *instance, const struct envelope *envelope)
 {
     const size_t bytes = sizeof(struct body) + envelope->caller.space.size + envelope->caller.name.size +
@@ -40,11 +29,11 @@ static struct body *body_create(struct engine *engine, const struct instance *in
     body->envelope.number = envelope->number;
     body->envelope.time_ms = envelope->time_ms;
     body->envelope.target = instance_address(instance);
-    body->envelope.caller.space = pack(&at, envelope->caller.space);
-    body->envelope.caller.name = pack(&at, envelope->caller.name);
-    body->envelope.caller.id = pack(&at, envelope->caller.id);
-    body->envelope.value = pack(&at, envelope->value);
-    body->envelope.traceparent = pack(&at, envelope->traceparent);
+    body->envelope.caller.space = slice_pack(&at, envelope->caller.space);
+    body->envelope.caller.name = slice_pack(&at, envelope->caller.name);
+    body->envelope.caller.id = slice_pack(&at, envelope->caller.id);
+    body->envelope.value = slice_pack(&at, envelope->value);
+    body->envelope.traceparent = slice_pack(&at, envelope->traceparent);
     engine->mail_bytes += bytes;
     engine->memory_bytes += bytes;
     return body;

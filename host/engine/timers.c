@@ -28,17 +28,6 @@ static struct timer *find(const struct engine *engine, uint64_t number)
     return node == NULL ? NULL : container_of(node, struct timer, by_number);
 }
 
-static struct slice pack(uint8_t **at, struct slice text)
-{
-    const struct slice copy = {*at, text.size};
-
-    if (text.size > 0) {
-        memcpy(*at, text.data, text.size);
-        *at += text.size;
-    }
-    return copy;
-}
-
 static void set_body(struct engine *engine, struct timer *timer, const struct envelope *envelope)
 {
     const struct address *target = &envelope->target;
@@ -53,11 +42,13 @@ static void set_body(struct engine *engine, struct timer *timer, const struct en
     body->timer = timer;
     body->bytes = bytes;
     body->envelope = *envelope;
-    body->envelope.target = (struct address){pack(&at, target->space), pack(&at, target->name), pack(&at, target->id)};
-    body->envelope.caller = (struct address){pack(&at, caller->space), pack(&at, caller->name), pack(&at, caller->id)};
-    body->envelope.value = pack(&at, envelope->value);
-    body->envelope.traceparent = pack(&at, envelope->traceparent);
-    body->envelope.token = pack(&at, envelope->token);
+    body->envelope.target =
+        (struct address){slice_pack(&at, target->space), slice_pack(&at, target->name), slice_pack(&at, target->id)};
+    body->envelope.caller =
+        (struct address){slice_pack(&at, caller->space), slice_pack(&at, caller->name), slice_pack(&at, caller->id)};
+    body->envelope.value = slice_pack(&at, envelope->value);
+    body->envelope.traceparent = slice_pack(&at, envelope->traceparent);
+    body->envelope.token = slice_pack(&at, envelope->token);
     timer->body = body;
     engine->memory_bytes += bytes;
     list_push(&engine->timers_resident, &body->resident);
