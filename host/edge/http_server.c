@@ -29,7 +29,7 @@
 
 enum {
     RUNS_PER_TURN_MAX = 4,
-    CONNECTION_MEMORY_BYTES = 32 << 10, /* request line and header fields, and the window a body comes through */
+    CONNECTION_MEMORY_BYTES = 16 << 10, /* request line and header fields, and the window a body comes through */
     DRAIN_BYTES_MAX = 8 << 20,          /* of a refused body: so much is read so that the client sees the answer */
     BODY_KEEP_BYTES_MAX = 4096,         /* a body's buffer up to this stays with its connection */
     SWEEP_US = 1000 * 1000,
