@@ -84,7 +84,7 @@ static void take_field(struct answer *answer, struct slice line)
     struct slice value = line;
     struct slice name = cut(&value, ':');
     if (is_word(name, "content-type")) {
-        answer->is_octet_stream = is_word(cut(&value, ';'), "application/octet-stream");
+        answer->is_octet_stream = is_word(trim(value), "application/octet-stream");
     } else if (is_word(name, "proa-features")) {
         while (value.size > 0) {
             answer->has_partial |= is_word(cut(&value, ','), "partial");

@@ -20,9 +20,9 @@ enum {
 struct answer {
     int status;           /* of the newest status line; 0: none came */
     bool is_head_done;    /* the empty line after a final (not 1xx) head came */
-    bool is_octet_stream; /* Content-Type: application/octet-stream, in any case, parameters ignored (RFC 9110 8.3.1) */
+    bool is_octet_stream; /* Content-Type: application/octet-stream, in any case, without parameters (R3) */
     bool has_partial;     /* Proa-Features names `partial` */
-    bool is_encoded;      /* Content-Encoding names anything but identity */
+    bool is_encoded;      /* Content-Encoding names anything but identity; the body comes here decoded */
     bool is_over;         /* head or body are over their limit */
     char retry_after[ANSWER_RETRY_AFTER_BYTES]; /* as it came; empty: none */
     size_t head_bytes;

@@ -162,6 +162,8 @@ static bool answer_special(int fd, const char *path, uint32_t answered)
         send_bytes(fd, (size_t)strtoul(path + 7, NULL, 10));
     } else if (begins(path, "/header/")) {
         send_header(fd, (size_t)strtoul(path + 8, NULL, 10));
+    } else if (begins(path, "/gzip-not")) {
+        send_answer(fd, "200 OK", OCTET "Content-Encoding: gzip\r\n", good_body, sizeof(good_body));
     } else if (begins(path, "/gzip")) {
         send_answer(fd, "200 OK", OCTET "Content-Encoding: gzip\r\n", "\x1F\x8B", 2);
     } else if (!begins(path, "/silent")) {
@@ -176,7 +178,7 @@ static bool answer(int fd, const char *path, uint32_t answered)
     if (begins(path, "/ok")) {
         send_answer(fd, "200 OK", OCTET PARTIAL, good_body, sizeof(good_body));
     } else if (begins(path, "/plain")) {
-        send_answer(fd, "200 OK", "content-type: Application/OCTET-stream; v=1\r\n", good_body, sizeof(good_body));
+        send_answer(fd, "200 OK", "content-type: Application/OCTET-stream\r\n", good_body, sizeof(good_body));
     } else if (begins(path, "/interim")) {
         static const char early[] = "HTTP/1.1 103 Early Hints\r\nContent-Type: text/html\r\nLink: </x>\r\n\r\n";
         send_all(fd, early, sizeof(early) - 1);

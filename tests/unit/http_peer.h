@@ -15,7 +15,8 @@
  * /refuse-body   413 as soon as the head came
  * /bytes/N       a good answer of N bytes or a little more
  * /header/N      200 with N bytes of header fields
- * /gzip          200, application/octet-stream, Content-Encoding: gzip
+ * /gzip          200, application/octet-stream, Content-Encoding: gzip, the first bytes of such a body
+ * /gzip-not      the same, and a body that is not encoded
  * /once          answers once on a connection, closes it when asked again
  * /close         answers, then closes without having said so
  * Who speaks TLS to it is closed upon.

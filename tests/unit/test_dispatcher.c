@@ -246,7 +246,7 @@ static void an_answer_comes_back(void **state) LOOP_THREAD
     assert_has(head, "\r\nProa-Features: partial\r\n");
     assert_has(head, "\r\nUser-Agent: proa/" PROA_VERSION "\r\n");
     assert_null(strstr(head, "Expect"));
-    assert_null(strstr(head, "Accept-Encoding"));
+    assert_has(head, "\r\nAccept-Encoding: gzip,deflate\r\n");
     assert_null(strstr(head, "traceparent"));
 
     ended = call_at(f, "/plain");
@@ -288,7 +288,10 @@ static void answers_that_cannot_be_used(void **state) LOOP_THREAD
     assert_int_equal(ended->result.outcome, CALL_UNREACHABLE);
     ended = call_at(f, "/gzip");
     assert_int_equal(ended->result.outcome, CALL_WRONG_TYPE);
-    assert_has(ended->text, "Content-Encoding");
+    assert_has(ended->text, "Content-Encoding and nothing in it");
+    ended = call_at(f, "/gzip-not");
+    assert_int_equal(ended->result.outcome, CALL_WRONG_TYPE);
+    assert_has(ended->text, "Content-Encoding that cannot be undone");
     ended = call_at(f, "/header/70000");
     assert_int_equal(ended->result.outcome, CALL_BAD_ANSWER);
     assert_has(ended->text, "header");
