@@ -12,6 +12,17 @@ from harness import Host, PythonFunctions, ScriptedFunction
 from harness.function import Call, Reply
 
 LOG_SHOWN_BYTES = 6000
+SERVED = """
+kind: proa.v1/endpoint
+spec:
+  functions: {{test/*: {{}}, other/*: {{}}}}
+  url: {url}
+  call: {{{call}}}
+  retry: {{first: 5ms, max: 20ms, {retry}}}
+---
+kind: proa.v1/egress
+spec: {{name: test/records}}
+"""
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -54,6 +65,25 @@ def scripted() -> Iterator[Callable[[Callable[[Call], Reply]], ScriptedFunction]
     yield start
     for function in started:
         function.stop()
+
+
+@pytest.fixture
+def serve(
+    make_host: Callable[[], Host], scripted: Callable[[Callable[[Call], Reply]], ScriptedFunction]
+) -> Callable[..., tuple[Host, ScriptedFunction]]:
+    """Starts a scripted function for test/* and other/*, and a host before it that also has the egress test/records."""
+
+    def start(
+        answer: Callable[[Call], Reply],
+        call: str = "timeout: 30s",
+        retry: str = "attempts: 1000",
+        options: tuple[str, ...] = (),
+    ) -> tuple[Host, ScriptedFunction]:
+        function = scripted(answer)
+        module = SERVED.format(url=function.url, call=call, retry=retry)
+        return make_host().configure(module=module, options=options).start(), function
+
+    return start
 
 
 @pytest.fixture(scope="session")

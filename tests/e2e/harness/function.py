@@ -74,11 +74,14 @@ class PythonFunctions:
 
 @dataclass
 class Call:
-    """One call the host made: the request as protocol, its header fields (lower case), its path."""
+    """One call the host made: the request as protocol and as bytes, header fields (lower case), first line, peer."""
 
     request: wire.ToFunction
     headers: dict[str, str]
     path: str
+    body: bytes
+    request_line: str
+    peer_port: int  # one connection has one
 
     @property
     def batch(self) -> wire.ToFunction.InvocationBatchRequest:
@@ -143,7 +146,8 @@ class ScriptedFunction:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
                 fields = {name.lower(): value for name, value in self.headers.items()}
-                call = Call(wire.ToFunction.FromString(body), fields, self.path)
+                request = wire.ToFunction.FromString(body)
+                call = Call(request, fields, self.path, body, self.requestline, self.client_address[1])
                 owner.seen(call)
                 self._send(owner.answer(call))
 
