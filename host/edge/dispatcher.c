@@ -29,6 +29,7 @@ enum {
     TEXT_URL_BYTES_MAX = 200, /* in a sentence for people */
     TEXT_WHY_BYTES_MAX = LIMIT_ERR_TEXT_BYTES_MAX - TEXT_URL_BYTES_MAX - 2,
     HELPER_RETRY_MS = 5,      /* a helper that was full is asked again after this */
+    RESENDS_MAX = 3,          /* of one call: each of them takes a dead connection out of those that are kept */
     TLS_NEW_PER_TURN_MAX = 8, /* each new TLS connection costs the loop 1-2 ms */
     HOST_CONNECT_BYTES = RESOLVER_ADDRESS_BYTES + 8,
     TRACE_HEADER_BYTES = LIMIT_TRACEPARENT_BYTES_MAX + 16,
@@ -62,6 +63,7 @@ struct call {
     uint64_t number;
     uint32_t message_count;
     uint32_t addresses_tried;
+    uint32_t resends; /* because the kept connection it was sent on turned out to be closed */
     uint64_t begun_us;
     uint64_t deadline_us;
     struct buf request;
@@ -293,6 +295,20 @@ static bool try_other_address(struct call *call) LOOP_THREAD
     return true;
 }
 
+/* True if the call goes on with another connection: the one it was sent on had been kept, and its server closed it
+ * without a word, as it may at any time. libcurl sees to that itself, but only five times in the life of a handle. */
+static bool try_other_connection(struct call *call) LOOP_THREAD
+{
+    long connects = 0;
+    if (call->answer.head_bytes > 0 || call->resends == RESENDS_MAX || clock_monotonic_us() >= call->deadline_us ||
+        curl_easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &connects) != CURLE_OK || connects > 0) {
+        return false;
+    }
+    call->resends++;
+    call_start(call);
+    return true;
+}
+
 /* libcurl gave up on a call. */
 static void take_failure(struct call *call, CURLcode code) LOOP_THREAD
 {
@@ -301,7 +317,10 @@ static void take_failure(struct call *call, CURLcode code) LOOP_THREAD
     bool is_sent = was_sent(call);
     bool is_timeout = code == CURLE_OPERATION_TIMEDOUT;
 
-    if ((code == CURLE_COULDNT_CONNECT || (is_timeout && !is_sent)) && try_other_address(call)) {
+    bool is_closed = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING;
+
+    if (((code == CURLE_COULDNT_CONNECT || (is_timeout && !is_sent)) && try_other_address(call)) ||
+        (is_closed && try_other_connection(call))) {
         return;
     }
     if (answer->is_head_done && !answer_is_success(answer)) {
@@ -565,6 +584,7 @@ void dispatcher_call(struct dispatcher *dispatcher, const struct effect_call *ef
     call->number = effect->call;
     call->message_count = effect->message_count;
     call->addresses_tried = 0;
+    call->resends = 0;
     call->begun_us = clock_monotonic_us();
     call->deadline_us = call->begun_us + (uint64_t)effect->timeout_ms * 1000;
     call->waiter.ready = on_name_ready;

@@ -389,12 +389,12 @@ static void connections_are_kept_and_replaced(void **state) LOOP_THREAD
     }
     assert_int_equal(http_peer_connections(f->peer), 1);
 
-    recreate(f, "127.0.0.1", "/once"); /* closed with the second request on its way: libcurl sends it anew */
-    assert_int_equal(call(f)->result.outcome, CALL_ANSWERED);
-    assert_int_equal(http_peer_connections(f->peer), 2);
-    assert_int_equal(call(f)->result.outcome, CALL_ANSWERED);
-    assert_int_equal(http_peer_connections(f->peer), 3);
-    assert_int_equal(http_peer_requests(f->peer), 23);
+    recreate(f, "127.0.0.1", "/once"); /* closed with the second request on its way: it is sent anew, however often */
+    for (uint32_t i = 0; i < 20; i++) {
+        assert_int_equal(call(f)->result.outcome, CALL_ANSWERED);
+        assert_int_equal(http_peer_connections(f->peer), i + 2);
+    }
+    assert_int_equal(http_peer_requests(f->peer), 20 + 20 + 19);
 
     recreate(f, "127.0.0.1", "/close"); /* closed between two calls */
     for (int i = 0; i < 5; i++) {
