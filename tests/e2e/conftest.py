@@ -54,12 +54,12 @@ def make_host(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callab
 
 
 @pytest.fixture
-def scripted() -> Iterator[Callable[[Callable[[Call], Reply]], ScriptedFunction]]:
+def scripted() -> Iterator[Callable[..., ScriptedFunction]]:
     """Starts scripted functions; they stop at the end."""
     started: list[ScriptedFunction] = []
 
-    def start(answer: Callable[[Call], Reply]) -> ScriptedFunction:
-        started.append(ScriptedFunction(answer).start())
+    def start(answer: Callable[[Call], Reply], **options: Any) -> ScriptedFunction:
+        started.append(ScriptedFunction(answer, **options).start())
         return started[-1]
 
     yield start
@@ -69,7 +69,7 @@ def scripted() -> Iterator[Callable[[Callable[[Call], Reply]], ScriptedFunction]
 
 @pytest.fixture
 def serve(
-    make_host: Callable[[], Host], scripted: Callable[[Callable[[Call], Reply]], ScriptedFunction]
+    make_host: Callable[[], Host], scripted: Callable[..., ScriptedFunction]
 ) -> Callable[..., tuple[Host, ScriptedFunction]]:
     """Starts a scripted function for test/* and other/*, and a host before it that also has the egress test/records."""
 
@@ -78,8 +78,9 @@ def serve(
         call: str = "timeout: 30s",
         retry: str = "attempts: 1000",
         options: tuple[str, ...] = (),
+        **server: Any,
     ) -> tuple[Host, ScriptedFunction]:
-        function = scripted(answer)
+        function = scripted(answer, **server)
         module = SERVED.format(url=function.url, call=call, retry=retry)
         return make_host().configure(module=module, options=options).start(), function
 

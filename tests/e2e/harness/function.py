@@ -6,6 +6,7 @@ from __future__ import annotations
 import http.server
 import os
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -104,14 +105,29 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | None = None
     hang_up: bool = False  # close the connection without an answer
+    reset: bool = False  # the same, but reset it
+    is_last: bool = False  # close the connection after the answer, which does not say so
+    cut_at: int | None = None  # close it after so many bytes of the body
 
 
 class ScriptedFunction:
-    """An HTTP server in this process whose answers a Python function chooses; it keeps every call it saw."""
+    """An HTTP server in this process whose answers a Python function chooses; it keeps every call it saw.
 
-    def __init__(self, answer: Callable[[Call], Reply]) -> None:
+    A request over `body_bytes_max` is answered 413 before its body was read, and counted in `refused`. A connection
+    that is idle for `keep_alive_s` is closed. Both as servers in the field do.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[Call], Reply],
+        body_bytes_max: int = sys.maxsize,
+        keep_alive_s: float | None = None,
+    ) -> None:
         self.answer = answer
+        self.body_bytes_max = body_bytes_max
+        self.keep_alive_s = keep_alive_s
         self.calls: list[Call] = []
+        self.refused = 0
         self._lock = threading.Lock()
         self._server: http.server.ThreadingHTTPServer | None = None
         self.port = free_port()
@@ -142,8 +158,13 @@ class ScriptedFunction:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
+            timeout = owner.keep_alive_s
 
             def do_POST(self) -> None:
+                if int(self.headers.get("Content-Length", "0")) > owner.body_bytes_max:
+                    owner.refused += 1
+                    self._send(Reply(status=413, content_type=None, headers={"Connection": "close"}, is_last=True))
+                    return
                 body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
                 fields = {name.lower(): value for name, value in self.headers.items()}
                 request = wire.ToFunction.FromString(body)
@@ -152,8 +173,11 @@ class ScriptedFunction:
                 self._send(owner.answer(call))
 
             def _send(self, reply: Reply) -> None:
-                if reply.hang_up:
-                    self.close_connection = True
+                self.close_connection = reply.is_last or reply.hang_up or reply.reset or reply.cut_at is not None
+                if reply.reset:
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    os.close(self.connection.detach())
+                if reply.hang_up or reply.reset:
                     return
                 body = reply.body
                 if body is None:
@@ -165,7 +189,7 @@ class ScriptedFunction:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(body[: reply.cut_at])
 
             def log_message(self, format: str, *arguments: object) -> None:
                 pass
