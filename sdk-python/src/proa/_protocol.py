@@ -2,8 +2,11 @@
 """One call of the host: a ToFunction message in, a FromFunction message out.
 
 The messages of a call are handled one after another. What each does is added to one answer; when one fails, what it
-did is taken back to the mark set before it, and the answer covers the messages before it (if the host announced
-`partial`; otherwise the whole call fails, for the protocol has no other way to say it).
+did is taken back to the mark set before it, and the answer covers the messages before it.
+
+That is so if the host announced `partial`. To another, such as StateFun's runtime, there is no way to say it: a failed
+message fails the whole call, which is repeated. But a message that its function rejects would fail at every attempt,
+and that host can neither park nor skip it: it is dropped here, and those behind it are handled.
 """
 
 from __future__ import annotations
@@ -47,17 +50,42 @@ Functions = Mapping[tuple[str, str], AnyFunction]
 OnFailure = Callable[[BaseException], None]
 
 
+class _Unreadable(Reject):
+    """A message whose bytes are none of what the function takes: refused, though not by the function's own word."""
+
+
 class Call:
     """The handling of one batch for one instance."""
 
-    __slots__ = ("address", "cells", "count", "effects", "failure", "function", "marks", "trace_header", "view")
+    __slots__ = (
+        "address",
+        "cells",
+        "count",
+        "effects",
+        "failure",
+        "function",
+        "is_partial",
+        "marks",
+        "trace_header",
+        "view",
+    )
 
-    def __init__(self, function: AnyFunction, address: Address, cells: Cells, count: int, trace_header: str) -> None:
+    def __init__(
+        self,
+        function: AnyFunction,
+        address: Address,
+        cells: Cells,
+        count: int,
+        *,
+        is_partial: bool,
+        trace_header: str,
+    ) -> None:
         self.function = function
         self.address = address
         self.cells = cells
         self.count = count
         self.effects = wire.FromFunction.InvocationResponse()
+        self.is_partial = is_partial
         self.marks = (0, 0, 0)
         self.trace_header = trace_header
         self.view: type[State] = function.state or State
@@ -80,7 +108,7 @@ class Call:
         try:
             message = function.codec.get(invocation.argument)
         except ValueDecodeError as error:
-            raise Reject("bad_message", f"function {function.typename}: {error}") from error
+            raise _Unreadable("bad_message", f"function {function.typename}: {error}") from error
         return (context, message) if function.takes_message else (context,)
 
     def end(self, context: Context[Any], invocation: wire.ToFunction.Invocation, result: Any) -> None:
@@ -97,25 +125,31 @@ class Call:
                 raise ValueEncodeError(f"the answer of function {self.function.typename}: {error}") from error
         context.state._keep()
 
-    def fail(self, index: int, error: Exception) -> None:
-        """Take back what a failed message did."""
-        self.failure = (index, error)
+    def fail(self, index: int, error: Exception) -> bool:
+        """Take back what a failed message did; return True if it is dropped, and those behind it are to be handled."""
         effects = self.effects
         del effects.outgoing_messages[self.marks[0] :]
         del effects.delayed_invocations[self.marks[1] :]
         del effects.outgoing_egresses[self.marks[2] :]
-        if isinstance(error, Reject):
-            _logger.info("%s rejects message %d of %d: %s", self.address, index + 1, self.count, error)
+        place = (self.address, index + 1, self.count)
+        if not isinstance(error, Reject):
+            _logger.error("%s: message %d of %d failed", *place, exc_info=error)
+        elif not self.is_partial and not isinstance(error, _Unreadable):
+            text = "%s rejects message %d of %d: %s; this host cannot park it, so it is dropped"
+            _logger.error(text, *place, error)
+            return True
         else:
-            _logger.error("%s: message %d of %d failed", self.address, index + 1, self.count, exc_info=error)
+            _logger.info("%s rejects message %d of %d: %s", *place, error)
+        self.failure = (index, error)
+        return False
 
-    def finish(self, is_partial: bool) -> bytes:
+    def finish(self) -> bytes:
         """Return the answer. RequestError if a message failed and the host cannot be told which."""
         effects = self.effects
         if self.failure is not None:
             index, error = self.failure
             code, text = describe(error)
-            if not is_partial:
+            if not self.is_partial:
                 raise RequestError(500, f"{self.address}: message {index + 1} of {self.count} failed: {code}: {text}")
             put_failure(effects, index, code, text, not isinstance(error, Reject))
         for spec in self.cells.changed.values():
@@ -195,7 +229,7 @@ def _missing_states(function: AnyFunction, names: Mapping[str, Any]) -> bytes | 
     return _declaration(missing) if missing else None
 
 
-def _changed_type(call: Call, spec: Value[Any], error: StateTypeError, is_partial: bool) -> bytes:
+def _changed_type(call: Call, spec: Value[Any], error: StateTypeError) -> bytes:
     """Declare a state value again that is stored with another type.
 
     It is the function type's fault and no message's: a Proa host blocks the type, shows both names, and tries again
@@ -203,7 +237,7 @@ def _changed_type(call: Call, spec: Value[Any], error: StateTypeError, is_partia
     """
     text = f"{call.address}: {error}"
     _logger.error("%s", text)
-    if not is_partial:
+    if not call.is_partial:
         raise RequestError(500, text)
     return _declaration([spec])
 
@@ -230,8 +264,8 @@ async def _run(call: Call, invocations: Any) -> None:
             result = await handler(*call.arguments(context, invocation))
             call.end(context, invocation, result)
         except Exception as error:
-            call.fail(index, error)
-            return
+            if not call.fail(index, error):
+                return
         finally:
             context._close()
 
@@ -250,8 +284,8 @@ def _run_in_thread(call: Call, invocations: Any) -> None:
                 )
             call.end(context, invocation, result)
         except Exception as error:
-            call.fail(index, error)
-            return
+            if not call.fail(index, error):
+                return
         finally:
             context._close()
 
@@ -276,7 +310,8 @@ async def handle(
         return _unknown_function(batch, functions, is_partial)
     invocations = batch.invocations
     cells = Cells()
-    call = Call(function, Address(target.namespace, target.type, target.id), cells, len(invocations), trace_header)
+    address = Address(target.namespace, target.type, target.id)
+    call = Call(function, address, cells, len(invocations), is_partial=is_partial, trace_header=trace_header)
     if function.specs:
         states = {state.state_name: state for state in batch.state}
         missing = _missing_states(function, states)
@@ -287,7 +322,7 @@ async def handle(
             try:
                 cells.put(spec, source, source.has_value)
             except StateTypeError as error:
-                return _changed_type(call, spec, error, is_partial)
+                return _changed_type(call, spec, error)
     if function.is_async:
         await _run(call, invocations)
     else:
@@ -295,4 +330,4 @@ async def handle(
         await asyncio.get_running_loop().run_in_executor(pool(), lambda: context.run(_run_in_thread, call, invocations))
     if call.failure is not None and on_failure is not None:
         on_failure(call.failure[1])
-    return call.finish(is_partial)
+    return call.finish()
