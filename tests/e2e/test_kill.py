@@ -26,9 +26,9 @@ from harness.programs import (
     check_followers,
     check_logs,
     check_order,
+    check_records,
     collect,
     expect,
-    records_of,
 )
 
 CLIENTS_AT_ONCE = 64
@@ -182,18 +182,6 @@ def show_logs(host: Host, ids: list[str]) -> dict[str, Any]:
     return logs
 
 
-def check_egress(host: Host, logs: dict[str, Any], messages: dict[str, Message]) -> int:
-    """Exactly the records that follow from the logs, each instance's in its order."""
-    records = [record["value"] for record in host.egress("programs/records")]
-    expected = records_of(logs, messages)
-    assert Counter(records) == Counter(itertools.chain.from_iterable(expected.values()))
-    position = {record: index for index, record in enumerate(records)}
-    for id, own in expected.items():
-        places = [position[record] for record in own]
-        assert places == sorted(places), f"the records of {id} are in another order"
-    return len(records)
-
-
 async def run_and_kill(client: Client, killer: Killer, ids: list[str]) -> None:
     """All clients to their end, and all kills."""
     client.is_up.set()
@@ -234,10 +222,11 @@ def test_nothing_is_lost_or_done_twice(
         check_order(logs, messages)
         assert metrics["proa_parked_messages"] == 0
         host.stop()
-        records = check_egress(host, logs, messages)
+        records = [record["value"] for record in host.egress("programs/records")]
+        check_records(records, logs, messages)
     finally:
         functions.kill()
     handled = sum(len(log["seen"]) for log in logs.values())
     print(f"{len(client.promised)} promised, {len(client.lost)} lost, refused: {dict(client.refused)}")
-    print(f"{handled} handled, {records} egress records; kills: {killer.hits}")
+    print(f"{handled} handled, {len(records)} egress records; kills: {killer.hits}")
     assert len(killer.hits) == 2 * kills_each

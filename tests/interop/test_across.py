@@ -23,9 +23,9 @@ from harness.programs import (
     check_followers,
     check_logs,
     check_order,
+    check_records,
     collect,
     expect,
-    records_of,
 )
 from instances import EGRESS, look, module_of, program, run, start_host
 from languages import LANGUAGES, Language, Program
@@ -177,18 +177,6 @@ def check_all(client: Client, logs: dict[str, Any]) -> dict[str, Message]:
     return messages
 
 
-def check_egress(host: Host, logs: dict[str, Any], messages: dict[str, Message]) -> int:
-    """Exactly the records that follow from the logs, each instance's in its order."""
-    records = [record["value"] for record in host.egress(EGRESS)]
-    expected = records_of(logs, messages)
-    assert Counter(records) == Counter(itertools.chain.from_iterable(expected.values()))
-    position = {record: index for index, record in enumerate(records)}
-    for address, own in expected.items():
-        places = [position[record] for record in own]
-        assert places == sorted(places), f"the records of {address} are in another order"
-    return len(records)
-
-
 def log_of(host: Host, address: str) -> dict[str, Any]:
     """What an instance has handled, in the form the checks take."""
     shown = look(host, address)
@@ -209,8 +197,9 @@ def test_random_programs_under_kills(host: Host, present: list[Language], own_pr
     logs = {address: log_of(host, address) for address in addresses}
     messages = check_all(client, logs)
     host.stop()
-    records = check_egress(host, logs, messages)
+    records = [record["value"] for record in host.egress(EGRESS)]
+    check_records(records, logs, messages)
     handled = sum(len(log["seen"]) for log in logs.values())
-    print(f"{len(client.promised)} promised, {len(client.lost)} lost, {handled} handled, {records} records")
+    print(f"{len(client.promised)} promised, {len(client.lost)} lost, {handled} handled, {len(records)} records")
     print(f"killed: {Counter(hits)}")
     print(json.dumps({name: value for name, value in metrics.items() if name.startswith("proa_calls")}))

@@ -6,8 +6,9 @@ Not here: running them (test_kill.py).
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,19 +27,19 @@ class Outcome:
 
 
 class Writer:
-    """Writes programs; one seed, one set of programs."""
+    """Writes programs; one seed, one set of programs. Without races what happens is settled by the programs alone."""
 
-    def __init__(self, seed: int, ids: list[str]) -> None:
+    def __init__(self, seed: int, ids: list[str], races: bool = True) -> None:
         self.random = random.Random(seed)
         self.ids = ids
+        self.kinds = ["add", "add", "emit", "blob", "send", "self", "delay", "token"] + ["race"] * races
 
     def program(self, number: str, own_id: str, depth: int = 0) -> Message:
         """A message with operations; those of a message deep in a chain send no further ones."""
-        kinds = ["add", "add", "emit", "blob", "send", "self", "delay", "token", "race"]
         count = self.random.choice((0, 1, 1, 2, 3)) if depth else self.random.choice((1, 1, 2, 2, 3))
         message: Message = {"number": number, "ops": []}
         for index in range(count):
-            kind = self.random.choice(kinds[:4] if depth >= 2 else kinds)
+            kind = self.random.choice(self.kinds[:4] if depth >= 2 else self.kinds)
             message["ops"] += self._ops(kind, f"{number}.{index}", own_id, depth)
         return message
 
@@ -129,3 +130,13 @@ def records_of(logs: dict[str, Any], messages: dict[str, Message]) -> dict[str, 
         id: [op["record"] for number in log["seen"] for op in messages[number]["ops"] if op["kind"] == "emit"]
         for id, log in logs.items()
     }
+
+
+def check_records(records: list[str], logs: dict[str, Any], messages: dict[str, Message]) -> None:
+    """Exactly the records that follow from the logs, each instance's in its order."""
+    expected = records_of(logs, messages)
+    assert Counter(records) == Counter(itertools.chain.from_iterable(expected.values()))
+    position = {record: index for index, record in enumerate(records)}
+    for id, own in expected.items():
+        places = [position[record] for record in own]
+        assert places == sorted(places), f"the records of {id} are in another order"
