@@ -2,6 +2,7 @@
  *
  * ingress.c: a request's way to a message, and an answer's way back.
  *
+ * A request comes through a door (door.h), whose routes say what its path asks for.
  * Every request is answered once: at once if it is refused here, else by the engine's answer to its message; a body
  * that a helper checks first goes the same two ways when the helper is done. Nothing is kept about a request here
  * but what the server has of it, and the job while a helper works.
@@ -16,11 +17,11 @@
 #include "check.h"
 #include "clock.h"
 #include "config.h"
+#include "door.h"
 #include "hint.h"
 #include "json.h"
 #include "list.h"
 #include "path.h"
-#include "problem.h"
 #include "value.h"
 
 enum {
@@ -39,7 +40,8 @@ static const size_t ANSWER_BYTES_MAX = (size_t)LIMIT_ANSWER_BYTES_MAX * 6 + 64;
 
 struct ingress {
     struct ingress_options options;
-    struct http_server *server;
+    struct door doors[DOORS_MAX];
+    uint32_t door_count;
     bool is_stopped;
     uint32_t jobs;     /* with helpers */
     size_t pool_left;  /* unused bytes at the end of the pool */
@@ -51,8 +53,9 @@ struct ingress {
 
 /* What a request says; slices in the request's memory, or in the ingress's or the job's. */
 struct asked {
+    const struct door *door;
+    const struct route *route; /* NULL: the path is none of the door's */
     uint64_t id;
-    bool is_ask;
     struct invocation_id invocation;
     char hex[INVOCATION_HEX_BYTES + 1];
     struct address target;
@@ -73,108 +76,86 @@ struct job {
     struct err err; /* ERR_NONE: the value is good */
 };
 
-static const struct route {
-    const char *verb; /* the second segment, after v1 */
-    const char *parameter;
-    bool is_ask;
-} routes[] = {{"ask", "timeout", true}, {"send", "delay", false}};
+enum { ROUTE_ASK, ROUTE_SEND, ROUTE_PUT };
+enum { TARGET_SEGMENTS = 3 };
 
-#define ALLOWED "POST"
-#define PATHS_HELP                                                                       \
+static const struct route {
+    const char *path;      /* what stands before namespace, name and id */
+    uint32_t before;       /* segments of it */
+    const char *methods;   /* as Allow lists them */
+    const char *parameter; /* NULL: none */
+} routes[] = {
+    [ROUTE_ASK] = {"/v1/ask", 2, "POST", "timeout"},
+    [ROUTE_SEND] = {"/v1/send", 2, "POST", "delay"},
+    [ROUTE_PUT] = {"", 0, "PUT, POST", NULL},
+};
+
+#define API_HELP                                                                         \
     "POST /v1/ask/{namespace}/{name}/{id} calls a function and answers with its reply, " \
     "POST /v1/send/{namespace}/{name}/{id} leaves a message for it"
+#define INSTANCES_HELP \
+    "PUT /{namespace}/{name}/{id} leaves a message for a function; a slash within the id is written %2F"
 
-static const struct route *find_route(const struct path *path)
+static const struct route *find_route(const struct door *door, const struct path *path)
 {
-    if (path->count < 2 || !slice_equal(path->segments[0], SLICE("v1"))) {
-        return NULL;
-    }
-    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-        if (slice_equal(path->segments[1], slice_of(routes[i].verb))) {
-            return &routes[i];
+    if (slice_equal(path->segments[0], SLICE("v1"))) {
+        if (!door->has_api || path->count < 2) {
+            return NULL;
         }
+        return slice_equal(path->segments[1], SLICE("ask"))    ? &routes[ROUTE_ASK]
+               : slice_equal(path->segments[1], SLICE("send")) ? &routes[ROUTE_SEND]
+                                                               : NULL;
     }
-    return NULL;
+    return door->has_instances && path->count == TARGET_SEGMENTS ? &routes[ROUTE_PUT] : NULL;
+}
+
+static enum err_code no_route(const struct door *door, struct err *err)
+{
+    return err_set(err, ERR_NOT_FOUND, "there is nothing at this path; %s%s%s", door->has_api ? API_HELP : "",
+                   door->has_api && door->has_instances ? ", " : "", door->has_instances ? INSTANCES_HELP : "");
 }
 
 /* ---- answers -------------------------------------------------------------------------------------------- */
 
-/* Counts and logs an answer, before it ends the request. */
-static void note(struct ingress *ingress, uint64_t id, const char *hex, int status)
+static const char *methods_of(const struct asked *asked)
 {
-    const struct http_request *request = http_server_request(ingress->server, id);
-
-    metrics_add(ingress->options.metrics, METRIC_HTTP_REQUESTS, 1);
-    if (request == NULL) {
-        return; /* closing the server took it */
-    }
-    const uint64_t duration_us = clock_monotonic_us() - request->arrived_us;
-    log_event(ingress->options.log, LOG_DEBUG, "http.request", LOG_TEXT("method", request->method),
-              LOG_TEXT("path", request->path), LOG_NUMBER("status", status), LOG_NUMBER("duration_us", duration_us),
-              LOG_STRING("invocation", hex), LOG_TEXT("traceparent", request->traceparent));
+    return asked->route != NULL ? asked->route->methods : asked->door->has_api ? "POST" : "PUT, POST";
 }
 
-static void answer(struct ingress *ingress, uint64_t id, const char *hex, const struct http_answer *what) LOOP_THREAD
-{
-    struct http_answer one = *what;
-    const struct http_header header = {"Proa-Invocation", hex};
-
-    one.headers = &header;
-    one.header_count = 1;
-    note(ingress, id, hex, one.status);
-    http_server_answer(ingress->server, id, &one);
-}
-
-static void answer_problem(struct ingress *ingress, uint64_t id, const struct problem *problem) LOOP_THREAD
-{
-    const struct http_header headers[] = {{"Proa-Invocation", problem->invocation}, {"Allow", ALLOWED}};
-
-    note(ingress, id, problem->invocation, err_http_status(problem->code));
-    problem_answer(ingress->server, id, problem, headers, problem->code == ERR_METHOD_NOT_ALLOWED ? 2 : 1);
-}
-
-static void refuse(struct ingress *ingress, const struct asked *asked, const struct err *err) LOOP_THREAD
+static void refuse(const struct asked *asked, const struct err *err) LOOP_THREAD
 {
     const struct problem problem = {.code = err->code, .detail = slice_of(err->text), .invocation = asked->hex};
 
-    answer_problem(ingress, asked->id, &problem);
+    door_problem(asked->door, asked->id, methods_of(asked), &problem);
 }
 
-static void answer_options(struct ingress *ingress, const struct asked *asked) LOOP_THREAD
-{
-    const struct http_header headers[] = {{"Proa-Invocation", asked->hex}, {"Allow", ALLOWED}};
-    const struct http_answer one = {.status = 204, .headers = headers, .header_count = 2};
-
-    note(ingress, asked->id, asked->hex, one.status);
-    http_server_answer(ingress->server, asked->id, &one);
-}
-
-static void answer_reply(struct ingress *ingress, uint64_t id, const char *hex, struct slice value) LOOP_THREAD
+static void answer_reply(const struct door *door, uint64_t id, const char *hex, struct slice value) LOOP_THREAD
 {
     enum json_form form = JSON_NOTHING;
     struct slice typename_ = SLICE_EMPTY;
     struct err err = {.code = ERR_NONE};
     struct buf type;
-    struct buf *body = &ingress->answer;
+    struct buf *body = &door->ingress->answer;
 
     buf_clear(body);
     if (json_put_value(value, body, &form, &typename_, &err) == ERR_NONE && body->overflow) {
         (void)err_set(&err, ERR_NO_MEMORY, "the function's reply cannot be held in memory");
     }
     if (err.code != ERR_NONE) {
-        answer_problem(ingress, id,
-                       &(struct problem){.code = err.code, .detail = slice_of(err.text), .invocation = hex});
+        door_problem(door, id, NULL,
+                     &(struct problem){.code = err.code, .detail = slice_of(err.text), .invocation = hex});
     } else if (form == JSON_NOTHING) {
-        answer(ingress, id, hex, &(struct http_answer){.status = 204});
+        door_answer(door, id, hex, &(struct http_answer){.status = 204});
     } else if (form == JSON_TEXT) {
-        answer(ingress, id, hex,
-               &(struct http_answer){.status = 200, .content_type = "application/json", .body = buf_slice(body)});
+        door_answer(door, id, hex,
+                    &(struct http_answer){.status = 200, .content_type = "application/json", .body = buf_slice(body)});
     } else {
         buf_init(&type, TYPE_BYTES_MAX);
         value_put_content_type(&type, typename_);
         check(!type.overflow);
-        answer(ingress, id, hex,
-               &(struct http_answer){.status = 200, .content_type = (const char *)type.data, .body = buf_slice(body)});
+        door_answer(
+            door, id, hex,
+            &(struct http_answer){.status = 200, .content_type = (const char *)type.data, .body = buf_slice(body)});
         buf_done(&type);
     }
     if (body->capacity > KEEP_BYTES_MAX) {
@@ -183,53 +164,57 @@ static void answer_reply(struct ingress *ingress, uint64_t id, const char *hex, 
     }
 }
 
-static void answer_accepted(struct ingress *ingress, uint64_t id, const char *hex) LOOP_THREAD
+static void answer_accepted(const struct door *door, uint64_t id, const char *hex) LOOP_THREAD
 {
     char body[sizeof "{\"invocation\":\"\"}" + INVOCATION_HEX_BYTES];
 
     (void)snprintf(body, sizeof body, "{\"invocation\":\"%s\"}", hex);
-    answer(ingress, id, hex,
-           &(struct http_answer){.status = 202, .content_type = "application/json", .body = slice_of(body)});
+    door_answer(door, id, hex,
+                &(struct http_answer){.status = 202, .content_type = "application/json", .body = slice_of(body)});
 }
 
 /* Only asks that became messages count: a refusal in microseconds would flatter the figures. */
-static void observe_ask(const struct ingress *ingress, uint64_t id)
+static void observe_ask(const struct door *door, uint64_t id)
 {
-    const struct http_request *request = http_server_request(ingress->server, id);
-    struct path path;
+    const struct http_request *request = http_server_request(door->server, id);
 
-    if (request == NULL || !path_split(request->path, &path)) {
-        return; /* closing the server took it */
-    }
-    const struct route *route = find_route(&path);
-    if (route != NULL && route->is_ask) {
-        metrics_observe_us(ingress->options.metrics, METRIC_ASK_SECONDS, clock_monotonic_us() - request->arrived_us);
+    if (request != NULL) { /* else closing the server took it */
+        metrics_observe_us(door->metrics, METRIC_ASK_SECONDS, clock_monotonic_us() - request->arrived_us);
     }
 }
 
 void ingress_answer(void *context, const struct effect_answer *effect)
 {
-    struct ingress *ingress = context;
+    const struct ingress *ingress = context;
+    const struct door *door = &ingress->doors[door_index_of(effect->waiter)];
+    const uint32_t route = door_route_of(effect->waiter);
+    const uint64_t id = door_id_of(effect->waiter);
     char hex[INVOCATION_HEX_BYTES + 1];
 
-    observe_ask(ingress, effect->waiter);
+    if (route == ROUTE_ASK) {
+        observe_ask(door, id);
+    }
     invocation_print(&effect->invocation, hex);
     switch (effect->kind) {
     case ANSWER_REPLY:
-        answer_reply(ingress, effect->waiter, hex, effect->value);
+        answer_reply(door, id, hex, effect->value);
         return;
     case ANSWER_ACCEPTED:
-        answer_accepted(ingress, effect->waiter, hex);
+        if (route == ROUTE_PUT) {
+            door_answer(door, id, hex, &(struct http_answer){.status = 200}); /* as the playground does */
+        } else {
+            answer_accepted(door, id, hex);
+        }
         return;
     case ANSWER_ERROR:
     default:
-        answer_problem(ingress, effect->waiter,
-                       &(struct problem){.code = effect->code,
-                                         .is_from_function = effect->is_from_function,
-                                         .detail = effect->text,
-                                         .function_code = effect->function_code,
-                                         .invocation = hex,
-                                         .retry_after_ms = effect->retry_after_ms});
+        door_problem(door, id, NULL,
+                     &(struct problem){.code = effect->code,
+                                       .is_from_function = effect->is_from_function,
+                                       .detail = effect->text,
+                                       .function_code = effect->function_code,
+                                       .invocation = hex,
+                                       .retry_after_ms = effect->retry_after_ms});
     }
 }
 
@@ -274,27 +259,28 @@ static struct slice valid_traceparent(struct slice text)
     return is_zero ? SLICE_EMPTY : text;
 }
 
-static enum err_code get_target(struct ingress *ingress, const struct path *path, struct address *out, struct err *err)
+static enum err_code get_target(struct ingress *ingress, const struct route *route, const struct path *path,
+                                struct address *out, struct err *err)
 {
-    enum { TARGET_SEGMENTS = 5, SPACE = 2, NAME = 3, ID = 4 };
+    enum { SPACE, NAME, ID };
+    const struct slice *segments = path->segments + route->before;
 
-    if (path->count != TARGET_SEGMENTS) {
-        return err_set(
-            err, ERR_NOT_FOUND,
-            "the path must be /v1/%.*s/{namespace}/{name}/{id}: it has %u parts after the verb instead of 3; "
-            "a slash within the id is written %%2F",
-            (int)path->segments[1].size, (const char *)path->segments[1].data, path->count - SPACE);
+    if (path->count != route->before + TARGET_SEGMENTS) {
+        return err_set(err, ERR_NOT_FOUND,
+                       "the path must be %s/{namespace}/{name}/{id}: it has %u parts after the verb instead of 3; "
+                       "a slash within the id is written %%2F",
+                       route->path, path->count - route->before);
     }
-    for (uint32_t i = SPACE; i < TARGET_SEGMENTS; i++) {
-        const struct slice raw = path->segments[i];
+    for (uint32_t i = SPACE; i <= ID; i++) {
+        const struct slice raw = segments[i];
         if (raw.size > 0 && memchr(raw.data, '#', raw.size) != NULL) {
             return err_set(err, ERR_BAD_PATH,
                            "the path holds a #, which begins a fragment and is never sent; within an id write %%23");
         }
     }
-    if (path_decode(path->segments[SPACE], "namespace", &ingress->memory, &out->space, err) != ERR_NONE ||
-        path_decode(path->segments[NAME], "name", &ingress->memory, &out->name, err) != ERR_NONE ||
-        path_decode(path->segments[ID], "id", &ingress->memory, &out->id, err) != ERR_NONE) {
+    if (path_decode(segments[SPACE], "namespace", &ingress->memory, &out->space, err) != ERR_NONE ||
+        path_decode(segments[NAME], "name", &ingress->memory, &out->name, err) != ERR_NONE ||
+        path_decode(segments[ID], "id", &ingress->memory, &out->id, err) != ERR_NONE) {
         return err->code;
     }
     if (memchr(out->space.data, '/', out->space.size) != NULL || memchr(out->name.data, '/', out->name.size) != NULL) {
@@ -307,19 +293,24 @@ static enum err_code get_target(struct ingress *ingress, const struct path *path
     return address_check(out, err);
 }
 
+static enum err_code unknown_parameter(const struct route *route, struct slice name, struct err *err)
+{
+    return err_set(err, ERR_BAD_REQUEST, "there is no parameter \"%.*s\"; this path takes %s%s",
+                   (int)(name.size < 100 ? name.size : 100), (const char *)name.data,
+                   route->parameter == NULL ? "none" : route->parameter, route->parameter == NULL ? "" : " only");
+}
+
 static enum err_code get_parameters(const struct route *route, struct slice query, struct asked *out, struct err *err)
 {
     struct slice name;
     struct slice value;
     bool has_come = false;
-    uint64_t *into = route->is_ask ? &out->timeout_ms : &out->delay_ms;
+    uint64_t *into = route == &routes[ROUTE_ASK] ? &out->timeout_ms : &out->delay_ms;
 
     out->timeout_ms = TIMEOUT_DEFAULT_MS;
     while (path_query_next(&query, &name, &value)) {
-        if (!slice_equal(name, slice_of(route->parameter))) {
-            return err_set(err, ERR_BAD_REQUEST, "there is no parameter \"%.*s\"; %s takes %s only",
-                           (int)(name.size < 100 ? name.size : 100), (const char *)name.data, route->verb,
-                           route->parameter);
+        if (route->parameter == NULL || !slice_equal(name, slice_of(route->parameter))) {
+            return unknown_parameter(route, name, err);
         }
         if (has_come) {
             return err_set(err, ERR_BAD_REQUEST, "the parameter %s is given twice; give it once", route->parameter);
@@ -375,41 +366,46 @@ static enum err_code find_function(const struct ingress *ingress, const struct a
                    (int)(target->name.size < 64 ? target->name.size : 64), (const char *)target->name.data, hint);
 }
 
-/* Everything but the body. */
-static enum err_code get_asked(struct ingress *ingress, const struct http_request *request, struct asked *asked,
-                               struct err *err)
+static bool takes_method(const struct route *route, struct slice method)
 {
-    struct path path = {.count = 0};
-    const struct route *route = path_split(request->path, &path) ? find_route(&path) : NULL;
+    return slice_equal(method, SLICE("POST")) || (route == &routes[ROUTE_PUT] && slice_equal(method, SLICE("PUT")));
+}
+
+/* Everything but the body. */
+static enum err_code get_asked(struct ingress *ingress, const struct http_request *request, const struct path *path,
+                               struct asked *asked, struct err *err)
+{
+    const struct route *route = asked->route;
     const struct function_config *function = NULL;
 
     if (route == NULL) {
-        return err_set(err, ERR_NOT_FOUND, "there is nothing at this path; " PATHS_HELP);
+        return no_route(asked->door, err);
     }
-    if (!slice_equal(request->method, SLICE("POST"))) {
-        return err_set(err, ERR_METHOD_NOT_ALLOWED, "/v1/%s takes POST, not %.*s", route->verb,
+    if (!takes_method(route, request->method)) {
+        return err_set(err, ERR_METHOD_NOT_ALLOWED, "%s/… takes %s, not %.*s", route->path, route->methods,
                        (int)(request->method.size < 20 ? request->method.size : 20),
                        (const char *)request->method.data);
     }
-    asked->is_ask = route->is_ask;
     asked->traceparent = valid_traceparent(request->traceparent);
     buf_clear(&ingress->memory);
     /* Once for all that is decoded, so that it stays where it is. */
     if (buf_reserve(&ingress->memory, request->path.size + request->content_type.size + 1) == NULL) {
         return err_set(err, ERR_NO_MEMORY, "memory is short; try again later");
     }
-    if (get_target(ingress, &path, &asked->target, err) != ERR_NONE ||
+    if (get_target(ingress, route, path, &asked->target, err) != ERR_NONE ||
         get_parameters(route, request->query, asked, err) != ERR_NONE ||
         find_function(ingress, &asked->target, &function, err) != ERR_NONE) {
         return err->code;
     }
-    return value_form_of(request, function, &ingress->memory, &asked->form, err);
+    return route == &routes[ROUTE_PUT] ? value_form_of_playground(request, &ingress->memory, &asked->form, err)
+                                       : value_form_of(request, function, &ingress->memory, &asked->form, err);
 }
 
 static void post(struct ingress *ingress, const struct asked *asked, struct slice value) LOOP_THREAD
 {
-    const struct input_message message = {.waiter = asked->id,
-                                          .is_ask = asked->is_ask,
+    const uint32_t route = (uint32_t)(asked->route - routes);
+    const struct input_message message = {.waiter = door_waiter(asked->door, asked->id, route),
+                                          .is_ask = route == ROUTE_ASK,
                                           .invocation = asked->invocation,
                                           .target = asked->target,
                                           .value = value,
@@ -420,12 +416,12 @@ static void post(struct ingress *ingress, const struct asked *asked, struct slic
 
     if (ingress->is_stopped) {
         (void)err_set(&err, ERR_STOPPING, "the host is stopping; try again when it is back");
-        refuse(ingress, asked, &err);
+        refuse(asked, &err);
         return;
     }
     if (!runner_post(ingress->options.runner, &message)) {
         (void)err_set(&err, ERR_OVERLOADED, "too many messages wait to be taken in; try again later");
-        refuse(ingress, asked, &err);
+        refuse(asked, &err);
     }
 }
 
@@ -446,7 +442,7 @@ static void done(struct helper_job *helper_job)
 
     thread_assume(&thread_loop);
     if (job->err.code != ERR_NONE) {
-        refuse(ingress, &job->asked, &job->err);
+        refuse(&job->asked, &job->err);
     } else {
         post(ingress, &job->asked, buf_slice(&job->value));
     }
@@ -463,7 +459,7 @@ static void start_job(struct ingress *ingress, const struct asked *asked, struct
 
     if (job == NULL) {
         (void)err_set(&err, ERR_NO_MEMORY, "memory is short; try again later");
-        refuse(ingress, asked, &err);
+        refuse(asked, &err);
         return;
     }
     job->helper_job = (struct helper_job){.work = work, .done = done};
@@ -474,7 +470,7 @@ static void start_job(struct ingress *ingress, const struct asked *asked, struct
     if (!helper_start(ingress->options.helper, &job->helper_job)) {
         free(job);
         (void)err_set(&err, ERR_OVERLOADED, "too many large bodies are being read; try again later");
-        refuse(ingress, asked, &err);
+        refuse(asked, &err);
         return;
     }
     /* Nothing runs `done` before this turn is over, and `work` reads only body and form: the names may follow now. */
@@ -485,32 +481,35 @@ static void start_job(struct ingress *ingress, const struct asked *asked, struct
 
 void ingress_handle(void *context, const struct http_request *request)
 {
-    struct ingress *ingress = context;
-    struct asked asked = {.id = request->id, .invocation = draw_id(ingress)};
+    const struct door *door = context;
+    struct ingress *ingress = door->ingress;
+    struct asked asked = {.door = door, .id = request->id, .invocation = draw_id(ingress)};
+    struct path path = {.count = 0};
     struct err err;
 
-    check(ingress->server != NULL);
+    check(door->server != NULL);
     invocation_print(&asked.invocation, asked.hex);
-    http_server_name(ingress->server, asked.id, asked.hex);
+    http_server_name(door->server, asked.id, asked.hex);
+    asked.route = path_split(request->path, &path) ? find_route(door, &path) : NULL;
     if (slice_equal(request->method, SLICE("OPTIONS")) && request->trouble == ERR_NONE) {
-        answer_options(ingress, &asked);
+        door_options(door, asked.id, asked.hex, methods_of(&asked));
         return;
     }
-    if (get_asked(ingress, request, &asked, &err) != ERR_NONE || trouble(request, &err) != ERR_NONE) {
-        refuse(ingress, &asked, &err);
+    if (get_asked(ingress, request, &path, &asked, &err) != ERR_NONE || trouble(request, &err) != ERR_NONE) {
+        refuse(&asked, &err);
         return;
     }
     if (ingress->is_stopped) {
         post(ingress, &asked, SLICE_EMPTY); /* refuses */
         return;
     }
-    if (asked.form.is_json && request->body.size > LIMIT_PARSE_INLINE_BYTES_MAX) {
+    if (asked.form.kind != VALUE_BYTES && request->body.size > LIMIT_PARSE_INLINE_BYTES_MAX) {
         start_job(ingress, &asked, request->body);
         return;
     }
     buf_clear(&ingress->value);
     if (value_put(&asked.form, request->body, &ingress->value, &err) != ERR_NONE) {
-        refuse(ingress, &asked, &err);
+        refuse(&asked, &err);
         return;
     }
     post(ingress, &asked, buf_slice(&ingress->value));
@@ -553,8 +552,22 @@ void ingress_stop(struct ingress *ingress)
     ingress->is_stopped = true;
 }
 
-void ingress_serve(struct ingress *ingress, struct http_server *server)
+struct door *ingress_door(struct ingress *ingress, bool has_api, bool has_instances)
 {
-    check(ingress->server == NULL);
-    ingress->server = server;
+    check(ingress->door_count < DOORS_MAX);
+    struct door *door = &ingress->doors[ingress->door_count];
+
+    *door = (struct door){.ingress = ingress,
+                          .metrics = ingress->options.metrics,
+                          .log = ingress->options.log,
+                          .index = ingress->door_count++,
+                          .has_api = has_api,
+                          .has_instances = has_instances};
+    return door;
+}
+
+void ingress_serve(struct door *door, struct http_server *server)
+{
+    check(door->server == NULL);
+    door->server = server;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ingress.h: the client's API: POST /v1/ask and /v1/send.
+ * ingress.h: the client's API: POST /v1/ask and /v1/send, and the playground's PUT /{namespace}/{name}/{id}.
  *
  * Turns requests into messages and answers into HTTP (RFC 9110), errors into problem details (RFC 9457).
  * Thread: loop.
@@ -13,6 +13,7 @@
 #include "runner.h"
 
 struct ingress;
+struct door;
 
 struct ingress_options {
     const struct registry *registry;
@@ -26,10 +27,12 @@ struct ingress_options {
 MUST_USE enum err_code ingress_create(const struct ingress_options *options, struct ingress **out,
                                       struct err *err) LOOP_THREAD;
 void ingress_destroy(struct ingress *ingress); /* accepts NULL */
-/* The server its requests come from; once, after http_server_open with ingress_handle. */
-void ingress_serve(struct ingress *ingress, struct http_server *server) LOOP_THREAD;
-/* An http_handler; context is the ingress. */
-void ingress_handle(void *ingress, const struct http_request *request) LOOP_THREAD;
+/* One more listener, at most DOORS_MAX, and which paths it has: those of /v1, and the playground's. */
+struct door *ingress_door(struct ingress *ingress, bool has_api, bool has_instances);
+/* The server a door's requests come from; once, after http_server_open with ingress_handle. */
+void ingress_serve(struct door *door, struct http_server *server) LOOP_THREAD;
+/* An http_handler; context is the door. */
+void ingress_handle(void *door, const struct http_request *request) LOOP_THREAD;
 /* From now on nothing is posted and no helper is used: requests, those with helpers too, are answered as stopping.
  * Called when the engine is stopped, then: helper_destroy, http_server_close, ingress_destroy. */
 void ingress_stop(struct ingress *ingress) LOOP_THREAD;

@@ -55,16 +55,18 @@ static enum err_code set_type(struct slice typename_, struct value_form *out, st
         return err_set(err, ERR_UNSUPPORTED_TYPE,
                        "of the types proa/… a client can send proa/json, proa/bytes and proa/none only");
     }
-    *out = (struct value_form){.is_json = is_json, .typename_ = typename_};
+    *out = (struct value_form){.kind = is_json ? VALUE_JSON : VALUE_BYTES, .typename_ = typename_};
     return ERR_NONE;
 }
 
-enum err_code value_form_of(const struct http_request *request, const struct function_config *function,
-                            struct buf *memory, struct value_form *out, struct err *err)
+/* The type a request names for its bytes; *out_is_named false: none. */
+static enum err_code get_type(const struct http_request *request, struct buf *memory, struct value_form *out,
+                              bool *out_is_named, struct err *err)
 {
     const struct slice type = media_type(request->content_type);
     const struct slice prefix = SLICE(VENDOR_PREFIX);
 
+    *out_is_named = true;
     if (request->proa_type.size > 0) {
         return set_type(trimmed(request->proa_type), out, err);
     }
@@ -77,15 +79,45 @@ enum err_code value_form_of(const struct http_request *request, const struct fun
         }
         return set_type(typename_, out, err);
     }
+    *out_is_named = false;
+    return ERR_NONE;
+}
+
+enum err_code value_form_of(const struct http_request *request, const struct function_config *function,
+                            struct buf *memory, struct value_form *out, struct err *err)
+{
+    const struct slice type = media_type(request->content_type);
+    bool is_named = false;
+
+    if (get_type(request, memory, out, &is_named, err) != ERR_NONE) {
+        return err->code;
+    }
+    if (is_named) {
+        return ERR_NONE;
+    }
     if (type.size == 0 || is_same_type(type, SLICE("application/json")) ||
         is_same_type(type, SLICE("application/x-www-form-urlencoded"))) {
-        *out = (struct value_form){.is_json = true, .typename_ = function->takes};
+        *out = (struct value_form){.kind = VALUE_JSON, .typename_ = function->takes};
         return ERR_NONE;
     }
     return err_set(err, ERR_UNSUPPORTED_TYPE,
                    "the content type %.*s is not taken; send JSON as application/json, or the bytes of type T as "
                    "application/vnd.T or with the header Proa-Type: T",
                    (int)(type.size < 100 ? type.size : 100), (const char *)type.data);
+}
+
+enum err_code value_form_of_playground(const struct http_request *request, struct buf *memory, struct value_form *out,
+                                       struct err *err)
+{
+    bool is_named = false;
+
+    if (get_type(request, memory, out, &is_named, err) != ERR_NONE) {
+        return err->code;
+    }
+    if (!is_named) {
+        *out = (struct value_form){.kind = VALUE_TEXT};
+    }
+    return ERR_NONE;
 }
 
 /* What a function would refuse at every try is refused here once. */
@@ -102,10 +134,35 @@ static enum err_code check_scalar(const struct value_form *form, struct slice bo
                    (int)form->typename_.size, (const char *)form->typename_.data);
 }
 
+/* A function reads its string from the protobuf message that holds it, not from the bare text. */
+static enum err_code put_text(struct slice body, struct buf *out, struct err *err)
+{
+    struct scalar_value value = {.kind = SCALAR_STRING, .text = body};
+    struct buf message;
+
+    buf_init(&message, out->bytes_max);
+    wire_put_scalar(&message, &value);
+    if (!message.overflow && wire_get_scalar(SCALAR_STRING, buf_slice(&message), &value, err) != ERR_NONE) {
+        buf_done(&message);
+        return err_set(err, ERR_BAD_VALUE,
+                       "the body is not UTF-8, and without a type it is text; name the type T of other bytes in "
+                       "Content-Type: application/vnd.T");
+    }
+    wire_put_typed_value(out, &(struct typed_value){.typename_ = wire_scalar_typename(SCALAR_STRING),
+                                                    .has_value = true,
+                                                    .value = buf_slice(&message)});
+    out->overflow = out->overflow || message.overflow;
+    buf_done(&message);
+    return out->overflow ? err_set(err, ERR_TOO_LARGE, "the value is larger than %zu bytes", out->bytes_max) : ERR_NONE;
+}
+
 enum err_code value_put(const struct value_form *form, struct slice body, struct buf *out, struct err *err)
 {
-    if (form->is_json) {
+    if (form->kind == VALUE_JSON) {
         return json_get_value(body, form->typename_, out, err);
+    }
+    if (form->kind == VALUE_TEXT) {
+        return put_text(body, out, err);
     }
     if (check_scalar(form, body, err) != ERR_NONE) {
         return err->code;

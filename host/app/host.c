@@ -20,6 +20,7 @@
 #include "helper.h"
 #include "ingress.h"
 #include "limit.h"
+#include "listeners.h"
 #include "log.h"
 #include "loop.h"
 #include "reader.h"
@@ -53,7 +54,7 @@ struct host {
     struct runner *runner;
     struct ingress *ingress;
     struct admin *admin;
-    struct http_server *ingress_server;
+    struct listeners *listeners;
     struct http_server *admin_server;
     struct loop_watch signals;
     uint32_t connections_max; /* of clients */
@@ -113,16 +114,17 @@ static void keep_heap(void)
 
 /* Every connection and call is a descriptor; the usual soft limit of 1,024 is too low. Returns the connections of
  * clients there may be, so that calls, the operator and the store always find a descriptor. */
-static uint32_t raise_file_limit(void)
+static uint32_t raise_file_limit(const struct registry *registry)
 {
     struct rlimit limit = {.rlim_cur = 0};
+    const uint64_t own = FILES_OWN + listeners_playground_connections(registry);
 
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < FILES_MAX) {
         limit.rlim_cur = limit.rlim_max < FILES_MAX ? limit.rlim_max : FILES_MAX;
         (void)setrlimit(RLIMIT_NOFILE, &limit); /* with fewer the host still runs, and refuses earlier */
         (void)getrlimit(RLIMIT_NOFILE, &limit); /* it worked above */
     }
-    const uint64_t half = limit.rlim_cur > FILES_OWN ? (limit.rlim_cur - FILES_OWN) / 2 : 0;
+    const uint64_t half = limit.rlim_cur > own ? (limit.rlim_cur - own) / 2 : 0;
     const uint64_t most = half < LIMIT_CONNECTIONS_MAX ? half : LIMIT_CONNECTIONS_MAX;
     return most < CONNECTIONS_MIN ? CONNECTIONS_MIN : (uint32_t)most;
 }
@@ -179,22 +181,25 @@ static enum err_code open_threads(struct host *host, struct err *err) LOOP_THREA
 
 static enum err_code open_servers(struct host *host, struct err *err) LOOP_THREAD
 {
-    struct http_server_options options = {.address = host->options->listen,
-                                          .port = host->options->ingress_port,
-                                          .body_bytes_max = LIMIT_INGRESS_BODY_BYTES_MAX,
-                                          .connections_max = host->connections_max,
-                                          .idle_timeout_s = IDLE_TIMEOUT_S,
-                                          .handler = ingress_handle,
-                                          .context = host->ingress};
+    const struct listeners_options clients = {.loop = host->loop,
+                                              .registry = host->registry,
+                                              .ingress = host->ingress,
+                                              .address = host->options->listen,
+                                              .ingress_port = host->options->ingress_port,
+                                              .admin_port = host->options->admin_port,
+                                              .connections_max = host->connections_max};
+    const struct http_server_options admin = {.address = host->options->listen,
+                                              .port = host->options->admin_port,
+                                              .body_bytes_max = LIMIT_INGRESS_BODY_BYTES_MAX,
+                                              .connections_max = ADMIN_CONNECTIONS_MAX,
+                                              .idle_timeout_s = IDLE_TIMEOUT_S,
+                                              .handler = admin_handle,
+                                              .context = host->admin};
 
-    if (http_server_open(host->loop, &options, &host->ingress_server, err) != ERR_NONE) {
+    if (listeners_open(&clients, host->runner, &host->listeners, err) != ERR_NONE) {
         return err->code;
     }
-    options.port = host->options->admin_port;
-    options.connections_max = ADMIN_CONNECTIONS_MAX;
-    options.handler = admin_handle;
-    options.context = host->admin;
-    return http_server_open(host->loop, &options, &host->admin_server, err);
+    return http_server_open(host->loop, &admin, &host->admin_server, err);
 }
 
 static enum err_code open_doors(struct host *host, struct err *err) LOOP_THREAD
@@ -221,9 +226,7 @@ static enum err_code open_doors(struct host *host, struct err *err) LOOP_THREAD
     if (open_servers(host, err) != ERR_NONE) {
         return err->code;
     }
-    ingress_serve(host->ingress, host->ingress_server);
     admin_serve(host->admin, host->admin_server);
-    runner_add_server(host->runner, host->ingress_server);
     runner_add_server(host->runner, host->admin_server);
     return ERR_NONE;
 }
@@ -246,18 +249,24 @@ static enum err_code open_all(struct host *host, struct err *err) LOOP_THREAD
 
 static void log_listening(struct host *host, const char *event)
 {
-    log_event(host->log, LOG_INFO, event, LOG_STRING("listen", host->options->listen),
-              LOG_NUMBER("ingress_port", http_server_port(host->ingress_server)),
-              LOG_NUMBER("admin_port", http_server_port(host->admin_server)),
-              LOG_STRING("data", host->options->data_folder), LOG_STRING("version", PROA_VERSION));
+    enum { FIELDS_MAX = 4 + LISTENERS_FIELDS_MAX };
+    struct log_field fields[FIELDS_MAX];
+    size_t count = 0;
+
+    fields[count++] = LOG_STRING("listen", host->options->listen);
+    count += listeners_fields(host->listeners, &fields[count]);
+    fields[count++] = LOG_NUMBER("admin_port", http_server_port(host->admin_server));
+    fields[count++] = LOG_STRING("data", host->options->data_folder);
+    fields[count++] = LOG_STRING("version", PROA_VERSION);
+    log_write(host->log, LOG_INFO, event, fields, count);
 }
 
 static void begin_stop(struct host *host) LOOP_THREAD
 {
-    log_event(host->log, LOG_INFO, "host.stopping", LOG_NUMBER("waiting", http_server_waiting(host->ingress_server)));
+    log_event(host->log, LOG_INFO, "host.stopping", LOG_NUMBER("waiting", listeners_waiting(host->listeners)));
     admin_stop(host->admin);
     runner_stop(host->runner);
-    http_server_quiesce(host->ingress_server);
+    listeners_quiesce(host->listeners);
 }
 
 /* Turns until the engine has stopped and everybody was answered, or the time for it is over. */
@@ -276,7 +285,7 @@ static int run(struct host *host) LOOP_THREAD
             deadline_us = clock_monotonic_us() + (uint64_t)host->options->stop_timeout_ms * 1000;
             begin_stop(host);
         }
-        if (engine_is_stopped(host->engine) && http_server_waiting(host->ingress_server) == 0) {
+        if (engine_is_stopped(host->engine) && listeners_waiting(host->listeners) == 0) {
             log_event(host->log, LOG_INFO, "host.stopped", LOG_STRING("text", "everything taken is on disk"));
             return EXIT_SUCCESS;
         }
@@ -293,11 +302,11 @@ static int run(struct host *host) LOOP_THREAD
 static void close_all(struct host *host) LOOP_THREAD
 {
     dispatcher_destroy(host->dispatcher);
-    if (host->ingress_server != NULL) {
+    if (host->ingress != NULL) {
         ingress_stop(host->ingress); /* whoever still comes is told so */
     }
     helper_destroy(host->helper); /* its last jobs may still read requests */
-    http_server_close(host->ingress_server);
+    listeners_close(host->listeners);
     http_server_close(host->admin_server);
     ingress_destroy(host->ingress);
     admin_destroy(host->admin);
@@ -339,7 +348,7 @@ int host_serve(const struct serve_options *options, struct registry *registry)
     int status = EXIT_FAILURE;
 
     thread_assume(&thread_loop);
-    host.connections_max = raise_file_limit();
+    host.connections_max = raise_file_limit(registry);
     keep_heap();
     host.log = log_create(STDERR_FILENO, options->log_level, options_is_log_json(options));
     host.metrics = metrics_create();

@@ -40,6 +40,7 @@ enum {
     LIMIT_CONNECTIONS_MAX = 4096,        /* of clients; libmicrohttpd lets what is beyond hang */
     LIMIT_MODULE_BYTES_MAX = 1 << 20,    /* of a module file */
     LIMIT_MODULE_ENTRIES_MAX = 4096,     /* functions, endpoints and egresses in one host, each */
+    LIMIT_PLAYGROUND_PORTS_MAX = 8,      /* documents with a port of StateFun's playground: each may be a listener */
     LIMIT_URL_BYTES_MAX = 2048,          /* of an endpoint's URL as configured */
     LIMIT_INPUTS_PER_TURN_MAX = 256,     /* so that a flood at one door does not starve another */
 };

@@ -38,6 +38,12 @@ struct egress_entry {
     struct place place;
 };
 
+struct port_entry {
+    struct port_entry *next;
+    struct playground_port port;
+    struct place place;
+};
+
 struct endpoint_entry {
     struct endpoint_entry *next;
     struct endpoint_config endpoint;
@@ -52,9 +58,12 @@ struct config {
     struct endpoint_entry **endpoints_end;
     struct egress_entry *egresses;
     struct egress_entry **egresses_end;
+    struct port_entry *ports;
+    struct port_entry **ports_end;
     uint32_t function_count;
     uint32_t endpoint_count;
     uint32_t egress_count;
+    uint32_t port_count;
     bool has_error; /* what was added is not whole: no registry comes of it */
 };
 
@@ -68,6 +77,7 @@ struct config *config_create(void)
     config->functions_end = &config->functions;
     config->endpoints_end = &config->endpoints;
     config->egresses_end = &config->egresses;
+    config->ports_end = &config->ports;
     return config;
 }
 
@@ -399,6 +409,30 @@ enum err_code config_add_egress(struct config *config, const char *text, struct 
     return finish(config, &source);
 }
 
+/* ---- ports ---------------------------------------------------------------------------------------------- */
+
+void config_put_port(struct config *config, struct config_source *source, struct playground_port port, uint32_t line)
+{
+    for (const struct port_entry *other = config->ports; other != NULL; other = other->next) {
+        char place[2 * SHOWN_BYTES_MAX];
+        if (port.port != 0 && other->port.port == port.port) {
+            describe_place(&other->place, place, sizeof place);
+            config_error(source, line, "the port %u is already taken, given %s", port.port, place);
+            return;
+        }
+    }
+    if (config->port_count == LIMIT_PLAYGROUND_PORTS_MAX) {
+        config_error(source, line, "there are more than %d ports of the playground", LIMIT_PLAYGROUND_PORTS_MAX);
+        return;
+    }
+    struct port_entry *entry = allocate(config, sizeof *entry);
+    entry->port = port;
+    entry->place = (struct place){copy(config, slice_of(source->input->file_name)), line};
+    *config->ports_end = entry;
+    config->ports_end = &entry->next;
+    config->port_count++;
+}
+
 /* ---- kinds and documents -------------------------------------------------------------------------------- */
 
 const struct config_kind config_kinds[] = {
@@ -563,6 +597,9 @@ void config_print_summary(const struct config *config, struct buf *out)
         buf_appendf(out, "egress %.*s/%.*s\n", (int)entry->egress.space.size, entry->egress.space.data,
                     (int)entry->egress.name.size, entry->egress.name.data);
     }
+    for (const struct port_entry *entry = config->ports; entry != NULL; entry = entry->next) {
+        buf_appendf(out, "playground ingress on port %u\n", entry->port.port);
+    }
 }
 
 enum err_code config_take_registry(struct config *config, struct registry **out, struct buf *messages)
@@ -581,6 +618,7 @@ enum err_code config_take_registry(struct config *config, struct registry **out,
     registry->endpoints = allocate(config, config->endpoint_count * sizeof *registry->endpoints);
     registry->functions = allocate(config, config->function_count * sizeof *registry->functions);
     registry->egresses = allocate(config, config->egress_count * sizeof *registry->egresses);
+    registry->ports = allocate(config, config->port_count * sizeof *registry->ports);
     for (const struct endpoint_entry *entry = config->endpoints; entry != NULL; entry = entry->next) {
         registry->endpoints[at++] = entry->endpoint;
     }
@@ -595,9 +633,15 @@ enum err_code config_take_registry(struct config *config, struct registry **out,
         registry->egresses[at++] = entry->egress;
     }
     check(at == config->egress_count);
+    at = 0;
+    for (const struct port_entry *entry = config->ports; entry != NULL; entry = entry->next) {
+        registry->ports[at++] = entry->port;
+    }
+    check(at == config->port_count);
     registry->endpoint_count = config->endpoint_count;
     registry->function_count = config->function_count;
     registry->egress_count = config->egress_count;
+    registry->port_count = config->port_count;
     registry->arena = TAKE(config->arena);
     *out = registry;
     return ERR_NONE;

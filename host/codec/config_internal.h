@@ -4,6 +4,7 @@
  *
  *   config.c           builds the registry from what a file, a flag or an environment variable said
  *   config_statefun.c  StateFun's kinds of documents: what the host takes of them, and what it says of the rest
+ *   config_playground.c  StateFun's playground: its ports
  *   config_schema.c    the tables of keys, and the reader of a node by its table
  *   config_print.c     what the tables say to people and editors: reference pages, JSON Schema
  *   config_yaml.c      libyaml: the text of a file to nodes
@@ -135,6 +136,11 @@ extern const size_t config_kind_count;
 extern const struct config_kind config_statefun_kinds[];
 extern const size_t config_statefun_kind_count;
 
+extern const struct config_table config_playground_ingress_table;
+/* Adds the port of a document of the playground. */
+void config_read_playground_ingress(struct config *config, struct config_source *source, const struct config_node *spec,
+                                    const struct config_value *values);
+
 /* True if the document is a whole module of StateFun 3.0, which had a form of its own; complained about. */
 bool config_refuse_legacy(struct config_source *source, const struct config_node *document);
 
@@ -148,3 +154,5 @@ bool config_put_endpoint(struct config *config, struct config_source *source, co
 /* Adds a function, unless there is one of that name, which is complained about. */
 void config_put_function(struct config *config, struct config_source *source, struct function_config function,
                          uint32_t line);
+/* Adds a port of the playground, unless a document before has it, which is complained about. */
+void config_put_port(struct config *config, struct config_source *source, struct playground_port port, uint32_t line);

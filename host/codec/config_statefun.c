@@ -293,9 +293,7 @@ static void read_http_v2(struct config *config, struct config_source *source, co
 const struct config_kind config_statefun_kinds[] = {
     {"io.statefun.endpoints.v2/http", &http_v2_table, NULL, read_http_v2, "", NULL},
     {"io.statefun.endpoints.v1/http", &http_v1_table, NULL, read_http_v1, "", NULL},
-    {"io.statefun.playground.v1/ingress", NULL, NULL, NULL,
-     "the playground's door is not built yet; send to /v1/send/namespace/name/id of the ingress port, which answers "
-     "once the message is on disk",
+    {"io.statefun.playground.v1/ingress", &config_playground_ingress_table, NULL, config_read_playground_ingress, "",
      NULL},
     {"io.statefun.playground.v1/egress", NULL, NULL, NULL,
      "the playground's door is not built yet; declare a proa.v1/egress with the name io.statefun.playground/egress and "

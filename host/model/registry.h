@@ -2,7 +2,7 @@
  *
  * registry.h: what the module file says: endpoints, the functions they serve, egresses. Immutable.
  *
- * Made by config, read by ingress (which type a value is), engine (policies) and dispatcher (URLs).
+ * Made by config, read by host (ports), ingress (which type a value is), engine (policies) and dispatcher (URLs).
  * Memory: everything lives in the registry's arena. Any thread may read.
  */
 #pragma once
@@ -49,14 +49,21 @@ struct egress_config {
     uint64_t bytes_max; /* of records waiting in the outbox */
 };
 
+/* A port of StateFun's playground, beside our own. */
+struct playground_port {
+    uint16_t port; /* 0: any free one */
+};
+
 struct registry {
     struct arena *arena;
     struct endpoint_config *endpoints;
     struct function_config *functions;
     struct egress_config *egresses;
+    struct playground_port *ports;
     uint32_t endpoint_count;
     uint32_t function_count;
     uint32_t egress_count;
+    uint32_t port_count;
 };
 
 void registry_destroy(struct registry *registry); /* accepts NULL */

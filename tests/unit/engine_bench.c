@@ -38,7 +38,12 @@ void bench_open(struct bench *bench)
     functions[0] = (struct function_config){SLICE("example"), SLICE("*"), SLICE_EMPTY, 0};
     functions[1] = (struct function_config){SLICE("slow"), SLICE("*"), SLICE_EMPTY, 1};
     egresses[0] = (struct egress_config){SLICE("example"), SLICE("out"), 1 << 20};
-    bench->registry = (struct registry){NULL, endpoints, functions, egresses, 2, 2, 1};
+    bench->registry = (struct registry){.endpoints = endpoints,
+                                        .functions = functions,
+                                        .egresses = egresses,
+                                        .endpoint_count = 2,
+                                        .function_count = 2,
+                                        .egress_count = 1};
     bench->store = store_memory_create();
     bench->metrics = metrics_create();
     bench_start(bench);

@@ -3,257 +3,13 @@
  * Ingress and admin on a real server, with the runner and the engine played here: what becomes a message, what is
  * refused and how, what an answer looks like.
  */
-#include "unit.h"
+#include "api_bench.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
-#include "admin.h"
-#include "arena.h"
-#include "ingress.h"
-#include "wire.h"
-
-enum { POSTED_MAX = 16, TEXT_MAX = 4 << 20, TURNS_MAX = 10000, LARGE = 300 * 1000 };
-
-struct posted {
-    struct input_message message;
-    char space[200];
-    char name[200];
-    char id[5000];
-    char traceparent[100];
-    char typename_[600];
-    bool has_value;
-    size_t value_size;
-    char value[100];
-};
-
-static struct {
-    struct loop *loop;
-    struct helper *helper;
-    struct http_server *server;
-    struct http_server *admin_server;
-    struct ingress *ingress;
-    struct admin *admin;
-    struct metrics *metrics;
-    struct registry registry;
-    struct posted posted[POSTED_MAX];
-    uint32_t posted_count;
-    bool is_full;
-    bool is_ready;
-    bool is_holding; /* messages are not answered by themselves */
-} bench;
-
-static char text[TEXT_MAX];
-
-/* ---- the runner and the engine as the ingress sees them --------------------------------------------------- */
-
-static void copy_text(char *to, size_t size, struct slice from)
-{
-    (void)snprintf(to, size, "%.*s", (int)from.size, from.size == 0 ? "" : (const char *)from.data);
-}
-
-bool runner_post(struct runner *runner, const struct input_message *message)
-{
-    struct typed_value value;
-    struct err err;
-    (void)runner;
-    if (bench.is_full) {
-        return false;
-    }
-    assert_true(bench.posted_count < POSTED_MAX);
-    struct posted *posted = &bench.posted[bench.posted_count++];
-    posted->message = *message;
-    copy_text(posted->space, sizeof posted->space, message->target.space);
-    copy_text(posted->name, sizeof posted->name, message->target.name);
-    copy_text(posted->id, sizeof posted->id, message->target.id);
-    copy_text(posted->traceparent, sizeof posted->traceparent, message->traceparent);
-    assert_int_equal(wire_get_typed_value(message->value, &value, &err), ERR_NONE);
-    copy_text(posted->typename_, sizeof posted->typename_, value.typename_);
-    posted->has_value = value.has_value;
-    posted->value_size = value.value.size;
-    copy_text(posted->value, sizeof posted->value, value.value);
-    if (!bench.is_holding) {
-        ingress_answer(bench.ingress, &(struct effect_answer){.waiter = message->waiter,
-                                                              .kind = message->is_ask ? ANSWER_REPLY : ANSWER_ACCEPTED,
-                                                              .invocation = message->invocation,
-                                                              .value = message->value});
-    }
-    return true;
-}
-
-bool engine_is_ready(const struct engine *engine)
-{
-    (void)engine;
-    return bench.is_ready;
-}
-
-bool engine_is_stopped(const struct engine *engine)
-{
-    (void)engine;
-    return false;
-}
-
-void engine_publish(struct engine *engine)
-{
-    (void)engine;
-    metrics_set(bench.metrics, METRIC_TIMERS, 42);
-}
-
-/* ---- set up ---------------------------------------------------------------------------------------------- */
-
-static struct http_server *open_server(http_handler *handler, void *context) LOOP_THREAD
-{
-    struct err err;
-    struct http_server *server = NULL;
-    const struct http_server_options options = {.address = "127.0.0.1",
-                                                .body_bytes_max = LIMIT_INGRESS_BODY_BYTES_MAX,
-                                                .connections_max = 100,
-                                                .idle_timeout_s = 60,
-                                                .handler = handler,
-                                                .context = context};
-    assert_int_equal(http_server_open(bench.loop, &options, &server, &err), ERR_NONE);
-    return server;
-}
-
-static int set_up(void **state)
-{
-    struct err err;
-    static struct function_config functions[3];
-    (void)state;
-    thread_assume(&thread_loop);
-    (void)signal(SIGPIPE, SIG_IGN);
-    memset(&bench, 0, sizeof bench);
-    functions[0] = (struct function_config){
-        .space = SLICE("example"), .name = SLICE("counter"), .takes = SLICE("io.statefun.types/int")};
-    functions[1] = (struct function_config){.space = SLICE("example"), .name = SLICE("echo")};
-    functions[2] = (struct function_config){.space = SLICE("shop"), .name = SLICE("*"), .takes = SLICE("shop/Order")};
-    bench.registry = (struct registry){.functions = functions, .function_count = 3};
-    bench.metrics = metrics_create();
-    assert_int_equal(loop_create(&bench.loop, &err), ERR_NONE);
-    assert_int_equal(helper_create(bench.loop, 1, 2, &bench.helper, &err), ERR_NONE);
-    const struct ingress_options options = {
-        .registry = &bench.registry, .helper = bench.helper, .metrics = bench.metrics};
-    assert_int_equal(ingress_create(&options, &bench.ingress, &err), ERR_NONE);
-    bench.server = open_server(ingress_handle, bench.ingress);
-    ingress_serve(bench.ingress, bench.server);
-    bench.admin = admin_create(&(struct admin_options){.metrics = bench.metrics});
-    bench.admin_server = open_server(admin_handle, bench.admin);
-    admin_serve(bench.admin, bench.admin_server);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    thread_assume(&thread_loop);
-    helper_destroy(bench.helper);
-    http_server_close(bench.server);
-    http_server_close(bench.admin_server);
-    ingress_destroy(bench.ingress);
-    admin_destroy(bench.admin);
-    loop_destroy(bench.loop);
-    metrics_destroy(bench.metrics);
-    return 0;
-}
-
-/* ---- a client -------------------------------------------------------------------------------------------- */
-
-static void turn(void) LOOP_THREAD
-{
-    loop_poll(bench.loop, 1);
-    http_server_run(bench.server);
-    http_server_run(bench.admin_server);
-}
-
-static int tell(const struct http_server *server, const char *request, const char *body, size_t body_size) LOOP_THREAD
-{
-    const struct sockaddr_in where = {.sin_family = AF_INET,
-                                      .sin_port = htons(http_server_port(server)),
-                                      .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
-    char head[20000];
-    const int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(connect(fd, (const struct sockaddr *)&where, sizeof where), 0);
-    const int size = snprintf(head, sizeof head, "%s\r\nHost: h\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n",
-                              request, body_size);
-    assert_true(size > 0 && (size_t)size < sizeof head);
-    assert_int_equal(send(fd, head, (size_t)size, MSG_NOSIGNAL), size);
-    for (int i = 0; body_size > 0 && i < TURNS_MAX; i++) {
-        const ssize_t sent = send(fd, body, body_size, MSG_NOSIGNAL | MSG_DONTWAIT);
-        body += sent > 0 ? sent : 0;
-        body_size -= sent > 0 ? (size_t)sent : 0;
-        if (sent < 0 && errno != EAGAIN) {
-            break; /* refused early: the answer says why */
-        }
-        turn();
-    }
-    return fd;
-}
-
-static int hear(int fd) LOOP_THREAD
-{
-    size_t size = 0;
-    for (int i = 0; i < TURNS_MAX; i++) {
-        const ssize_t got = recv(fd, text + size, sizeof text - 1 - size, MSG_DONTWAIT);
-        if (got == 0) {
-            break;
-        }
-        size += got > 0 ? (size_t)got : 0;
-        turn();
-    }
-    text[size] = 0;
-    close(fd);
-    assert_true(size > 12);
-    return (text[9] - '0') * 100 + (text[10] - '0') * 10 + text[11] - '0';
-}
-
-static int ask(const char *request, const char *body)
-{
-    thread_assume(&thread_loop);
-    return hear(tell(bench.server, request, body, strlen(body)));
-}
-
-static void has(const char *what)
-{
-    if (strstr(text, what) == NULL) {
-        fail_msg("\"%s\" is not in: %.2000s", what, text);
-    }
-}
-
-static const char *body_of(const char *answer)
-{
-    const char *end = strstr(answer, "\r\n\r\n");
-    assert_non_null(end);
-    return end + 4;
-}
-
-static void is_problem(const char *request, const char *body, int status, const char *code, const char *hint)
-{
-    char member[100];
-    const uint32_t before = bench.posted_count;
-    const int got = ask(request, body);
-    if (got != status) {
-        fail_msg("%s: %d: %.2000s", request, got, text);
-    }
-    has("Content-Type: application/problem+json");
-    has("Proa-Invocation: ");
-    has("\"source\":\"host\"");
-    (void)snprintf(member, sizeof member, "\"code\":\"%s\"", code);
-    has(member);
-    (void)snprintf(member, sizeof member, "\"status\":%d", status);
-    has(member);
-    has(hint);
-    char invocation[33] = "";
-    memcpy(invocation, strstr(text, "Proa-Invocation: ") + strlen("Proa-Invocation: "), 32);
-    (void)snprintf(member, sizeof member, "\"invocation\":\"%s\"", invocation);
-    has(member);
-    assert_int_equal(bench.posted_count, before);
-}
 
 /* ---- tests ----------------------------------------------------------------------------------------------- */
 
@@ -262,7 +18,7 @@ static void an_ask_becomes_a_message_and_a_reply(void **state)
     (void)state;
     assert_int_equal(ask("POST /v1/ask/example/counter/a%2Fb HTTP/1.1\r\nContent-Type: application/json", "5"), 200);
     has("Content-Type: application/json");
-    assert_string_equal(body_of(text), "5");
+    assert_string_equal(body_of(bench_text), "5");
     const struct posted *posted = &bench.posted[0];
     assert_int_equal(bench.posted_count, 1);
     assert_string_equal(posted->space, "example");
@@ -289,7 +45,7 @@ static void a_send_is_accepted(void **state)
     char body[100];
     invocation_print(&bench.posted[0].message.invocation, hex);
     (void)snprintf(body, sizeof body, "{\"invocation\":\"%s\"}", hex);
-    assert_string_equal(body_of(text), body);
+    assert_string_equal(body_of(bench_text), body);
     assert_int_equal(bench.posted[0].message.delay_ms, 10000);
     assert_string_equal(bench.posted[0].typename_, "proa/json");
     assert_string_equal(bench.posted[0].value, "{\"a\":1}");
@@ -309,7 +65,7 @@ static void values_travel_by_their_type(void **state)
     assert_true(bench.posted[1].has_value);
     assert_int_equal(
         ask("POST /v1/ask/example/counter/b HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded", " 7 "), 200);
-    assert_string_equal(body_of(text), "7");
+    assert_string_equal(body_of(bench_text), "7");
     assert_int_equal(ask("POST /v1/ask/shop/any/b HTTP/1.1\r\nContent-Type: Application/JSON;charset=utf-8", "{}"),
                      200);
     assert_string_equal(bench.posted[3].typename_, "shop/Order");
@@ -347,15 +103,15 @@ static void raw_bytes_are_values_of_their_type(void **state)
     }
     assert_int_equal(
         ask("POST /v1/ask/example/echo/b HTTP/1.1\r\nProa-Type: io.statefun.types/int", "\x0d\x05\x01\x01\x01"), 200);
-    assert_string_equal(body_of(text), "16843013");
+    assert_string_equal(body_of(bench_text), "16843013");
     assert_int_equal(ask("POST /v1/ask/example/echo/b HTTP/1.1\r\nProa-Type: io.statefun.types/string", "\x0a\x02hi"),
                      200);
-    assert_string_equal(body_of(text), "\"hi\"");
+    assert_string_equal(body_of(bench_text), "\"hi\"");
     assert_int_equal(ask("POST /v1/ask/example/echo/b HTTP/1.1\r\nProa-Type: io.statefun.types/long", ""), 200);
-    assert_string_equal(body_of(text), "0");
+    assert_string_equal(body_of(bench_text), "0");
     assert_int_equal(ask("POST /v1/ask/example/echo/b HTTP/1.1\r\nProa-Type: proa/bytes", "\xff{"), 200);
     has("Content-Type: application/vnd.proa/bytes\r\n");
-    assert_string_equal(body_of(text), "\xff{");
+    assert_string_equal(body_of(bench_text), "\xff{");
     assert_string_equal(bench.posted[bench.posted_count - 1].typename_, "proa/bytes");
 }
 
@@ -436,7 +192,7 @@ static void large_bodies_are_checked_by_a_helper(void **state)
     body[LARGE] = 0;
     body[0] = '5';
     assert_int_equal(ask("POST /v1/ask/example/counter/a%2Fb HTTP/1.1", body), 200);
-    assert_string_equal(body_of(text), "5");
+    assert_string_equal(body_of(bench_text), "5");
     assert_string_equal(bench.posted[0].id, "a/b");
     assert_int_equal(ask("POST /v1/ask/example/echo/b HTTP/1.1", body), 200);
     assert_int_equal(bench.posted[1].value_size, LARGE);
@@ -565,7 +321,7 @@ static void what_is_never_answered_is_refused_by_name(void **state)
     }
     ingress_stop(bench.ingress);
     http_server_close(bench.server);
-    bench.server = open_server(ingress_handle, bench.ingress); /* for the turns of a client, and to be torn down */
+    bench.server = open_server(ingress_handle, NULL); /* for the turns of a client, and to be torn down */
     assert_int_equal(hear(fd), 503);
     invocation_print(&bench.posted[0].message.invocation, invocation);
     (void)snprintf(field, sizeof field, "Proa-Invocation: %s\r\n", invocation);
@@ -583,7 +339,7 @@ static void ids_differ(void **state)
     for (int i = 0; i < 300; i++) { /* more than one pool of random bytes */
         assert_int_equal(ask("OPTIONS /v1/ask/example/counter/a HTTP/1.1", ""), 204);
         memset(seen[i], 0, sizeof seen[i]);
-        memcpy(seen[i], strstr(text, "Proa-Invocation: ") + strlen("Proa-Invocation: "), 32);
+        memcpy(seen[i], strstr(bench_text, "Proa-Invocation: ") + strlen("Proa-Invocation: "), 32);
         for (int j = 0; j < i; j++) {
             assert_string_not_equal(seen[i], seen[j]);
         }
@@ -601,7 +357,7 @@ static void operators_see_health_and_metrics(void **state)
     (void)state;
     thread_assume(&thread_loop);
     assert_int_equal(operate("GET /healthz HTTP/1.1"), 200);
-    assert_string_equal(body_of(text), "ok\n");
+    assert_string_equal(body_of(bench_text), "ok\n");
     assert_int_equal(operate("GET /readyz HTTP/1.1"), 503);
     has("\"code\":\"not_ready\"");
     has("Retry-After: 1");
@@ -611,7 +367,7 @@ static void operators_see_health_and_metrics(void **state)
     has("Content-Type: text/plain; version=0.0.4\r\n");
     has("\nproa_timers 42\n");
     assert_int_equal(operate("HEAD /metrics HTTP/1.1"), 200);
-    assert_string_equal(body_of(text), "");
+    assert_string_equal(body_of(bench_text), "");
     assert_int_equal(operate("POST /metrics HTTP/1.1"), 405);
     has("Allow: GET, HEAD");
     assert_int_equal(operate("GET /nothing HTTP/1.1"), 404);
@@ -627,7 +383,7 @@ static void operators_see_health_and_metrics(void **state)
 
 int main(void)
 {
-#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define CASE(test) cmocka_unit_test_setup_teardown(test, bench_set_up, bench_tear_down)
     const struct CMUnitTest tests[] = {
         CASE(an_ask_becomes_a_message_and_a_reply),
         CASE(a_send_is_accepted),

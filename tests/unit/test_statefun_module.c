@@ -412,11 +412,8 @@ static void other_kinds_are_refused(void **state)
         {"kind: io.statefun.kafka.v1/egress\n",
          "m.yaml:1: kind io.statefun.kafka.v1/egress: the host does not write to Kafka yet; declare a proa.v1/egress "
          "with the same name, where the records wait\n"},
-        {"kind: io.statefun.playground.v1/ingress\nspec: {port: 8090}\n---\n"
-         "kind: io.statefun.playground.v1/egress\nspec: {port: 8091, topics: [greetings]}\n",
-         "m.yaml:1: kind io.statefun.playground.v1/ingress: the playground's door is not built yet; send to "
-         "/v1/send/namespace/name/id of the ingress port, which answers once the message is on disk\n"
-         "m.yaml:4: kind io.statefun.playground.v1/egress: the playground's door is not built yet; declare a "
+        {"kind: io.statefun.playground.v1/egress\nspec: {port: 8091, topics: [greetings]}\n",
+         "m.yaml:1: kind io.statefun.playground.v1/egress: the playground's door is not built yet; declare a "
          "proa.v1/egress with the name io.statefun.playground/egress and print it with proa egress while the host is "
          "stopped\n"},
         {"kind: io.statefun.kafka.v1/ingress\nspec: {id: a/b, address: 'k:9092'}\n---\n"
@@ -441,6 +438,32 @@ static void other_kinds_are_refused(void **state)
 #define LEGACY                                                                                                 \
     "m.yaml:1: this is a module file of StateFun 3.0 or older (it has a version); write one document of kind " \
     "io.statefun.endpoints.v2/http for each of its endpoints, as StateFun 3.1 and later have it\n"
+
+#define INGRESS(port) "kind: io.statefun.playground.v1/ingress\nspec: {port: " port "}\n---\n"
+
+static void ports_of_the_playground(void **state)
+{
+    (void)state;
+    static const struct wrong wrongs[] = {
+        {INGRESS("8090") INGRESS("8090"), "m.yaml:5: the port 8090 is already taken, given at m.yaml:2\n"},
+        {"kind: io.statefun.playground.v1/ingress\nspec: {}\n",
+         "m.yaml:2: spec has no key port, which must be there\n"},
+        {INGRESS("65536"), "m.yaml:2: port: 65536 is out of range; it may be 0 to 65535\n"},
+        {INGRESS("0") INGRESS("0") INGRESS("0") INGRESS("0") INGRESS("0") INGRESS("0") INGRESS("0") INGRESS("0")
+             INGRESS("0"),
+         "m.yaml:26: there are more than 8 ports of the playground\n"},
+        {"kind: io.statefun.endpoints.v2/http\nspec: {functions: v1/*, urlPathTemplate: 'http://h/'}\n---\n"
+         "kind: io.statefun.endpoints.v2/http\nspec: {functions: proa/*, urlPathTemplate: 'http://h/'}\n",
+         "m.yaml:2: functions: the namespace v1 belongs to the host; choose another\n"
+         "m.yaml:5: functions: the namespace proa belongs to the host; choose another\n"},
+    };
+
+    (void)take(V2 "---\n" INGRESS("8090") INGRESS("0"), "");
+    assert_int_equal(registry->port_count, 2);
+    assert_int_equal(registry->ports[0].port, 8090);
+    assert_int_equal(registry->ports[1].port, 0);
+    assert_wrong(wrongs, sizeof wrongs / sizeof wrongs[0]);
+}
 
 static void the_form_of_3_0_is_refused(void **state)
 {
@@ -555,6 +578,7 @@ int main(void)
         TEST(mistakes_in_endpoints),     TEST(certificates_are_refused),
         TEST(other_kinds_are_refused),   TEST(the_form_of_3_0_is_refused),
         TEST(durations_in_flinks_forms), TEST(the_page_is_current),
+        TEST(ports_of_the_playground),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

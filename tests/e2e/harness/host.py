@@ -23,6 +23,10 @@ class HostFailed(AssertionError):
     """The host ended where it should run, or said something only a defect makes it say."""
 
 
+def _ports(text: str) -> list[int]:
+    return [int(port) for port in text.split()]
+
+
 def binary() -> str:
     """The host to test: PROA_BINARY, or what `./run build` made."""
     default = Path(__file__).resolve().parents[3] / "build/proa"
@@ -41,6 +45,7 @@ class Host:
         self.wanted_ports = ("0", "0")
         self.ingress_port = 0
         self.admin_port = 0
+        self.playground_ingress_ports: list[int] = []
         self._log_begin = 0
 
     # ---- life ---------------------------------------------------------------------------------------------
@@ -85,6 +90,7 @@ class Host:
         self.spawn(environment)
         ready = wait_until(lambda: self._event("host.ready"), "the host says host.ready")
         self.ingress_port, self.admin_port = ready["ingress_port"], ready["admin_port"]
+        self.playground_ingress_ports = _ports(ready.get("playground_ingress_ports", ""))
         wait_until(self.is_ready, "/readyz answers 200")
         return self
 
