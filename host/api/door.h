@@ -24,6 +24,7 @@ struct door {
     uint32_t index;             /* below DOORS_MAX */
     bool has_api;               /* /v1/ask and /v1/send */
     bool has_instances;         /* the playground's /{namespace}/{name}/{id} */
+    uint32_t topic_ports;       /* bit set of the registry's ports whose topics are at /{topic} */
 };
 
 /* A request at a door. Names of what is to be done with its path are below 16. */

@@ -22,6 +22,7 @@
 #include "json.h"
 #include "list.h"
 #include "path.h"
+#include "topics.h"
 #include "value.h"
 
 enum {
@@ -76,7 +77,7 @@ struct job {
     struct err err; /* ERR_NONE: the value is good */
 };
 
-enum { ROUTE_ASK, ROUTE_SEND, ROUTE_PUT };
+enum { ROUTE_ASK, ROUTE_SEND, ROUTE_PUT, ROUTE_POP };
 enum { TARGET_SEGMENTS = 3 };
 
 static const struct route {
@@ -88,6 +89,7 @@ static const struct route {
     [ROUTE_ASK] = {"/v1/ask", 2, "POST", "timeout"},
     [ROUTE_SEND] = {"/v1/send", 2, "POST", "delay"},
     [ROUTE_PUT] = {"", 0, "PUT, POST", NULL},
+    [ROUTE_POP] = {"", 0, "GET", NULL},
 };
 
 #define API_HELP                                                                         \
@@ -95,6 +97,7 @@ static const struct route {
     "POST /v1/send/{namespace}/{name}/{id} leaves a message for it"
 #define INSTANCES_HELP \
     "PUT /{namespace}/{name}/{id} leaves a message for a function; a slash within the id is written %2F"
+#define TOPICS_HELP "GET /{topic} takes the oldest record of a topic"
 
 static const struct route *find_route(const struct door *door, const struct path *path)
 {
@@ -106,20 +109,38 @@ static const struct route *find_route(const struct door *door, const struct path
                : slice_equal(path->segments[1], SLICE("send")) ? &routes[ROUTE_SEND]
                                                                : NULL;
     }
-    return door->has_instances && path->count == TARGET_SEGMENTS ? &routes[ROUTE_PUT] : NULL;
+    if (door->has_instances && path->count == TARGET_SEGMENTS) {
+        return &routes[ROUTE_PUT];
+    }
+    return door->topic_ports != 0 && path->count == 1 ? &routes[ROUTE_POP] : NULL;
 }
 
 static enum err_code no_route(const struct door *door, struct err *err)
 {
-    return err_set(err, ERR_NOT_FOUND, "there is nothing at this path; %s%s%s", door->has_api ? API_HELP : "",
-                   door->has_api && door->has_instances ? ", " : "", door->has_instances ? INSTANCES_HELP : "");
+    const char *helps[] = {door->has_api ? API_HELP : NULL, door->has_instances ? INSTANCES_HELP : NULL,
+                           door->topic_ports != 0 ? TOPICS_HELP : NULL};
+    struct buf text;
+
+    buf_init(&text, LIMIT_ERR_TEXT_BYTES_MAX);
+    for (size_t i = 0; i < sizeof helps / sizeof helps[0]; i++) {
+        if (helps[i] != NULL) {
+            buf_append_text(&text, text.size == 0 ? "" : "; ");
+            buf_append_text(&text, helps[i]);
+        }
+    }
+    (void)err_set(err, ERR_NOT_FOUND, "there is nothing at this path; %.*s", (int)text.size, (const char *)text.data);
+    buf_done(&text);
+    return err->code;
 }
 
 /* ---- answers -------------------------------------------------------------------------------------------- */
 
 static const char *methods_of(const struct asked *asked)
 {
-    return asked->route != NULL ? asked->route->methods : asked->door->has_api ? "POST" : "PUT, POST";
+    if (asked->route != NULL) {
+        return asked->route->methods;
+    }
+    return asked->door->has_api ? "POST" : asked->door->has_instances ? "PUT, POST" : "GET";
 }
 
 static void refuse(const struct asked *asked, const struct err *err) LOOP_THREAD
@@ -204,6 +225,11 @@ void ingress_answer(void *context, const struct effect_answer *effect)
             door_answer(door, id, hex, &(struct http_answer){.status = 200}); /* as the playground does */
         } else {
             answer_accepted(door, id, hex);
+        }
+        return;
+    case ANSWER_POPPED:
+        if (!topics_answer(door, id, hex, effect->value)) {
+            answer_reply(door, id, hex, effect->value); /* left by an egress of ours that had the topic's name */
         }
         return;
     case ANSWER_ERROR:
@@ -368,30 +394,40 @@ static enum err_code find_function(const struct ingress *ingress, const struct a
 
 static bool takes_method(const struct route *route, struct slice method)
 {
+    if (route == &routes[ROUTE_POP]) {
+        return slice_equal(method, SLICE("GET"));
+    }
     return slice_equal(method, SLICE("POST")) || (route == &routes[ROUTE_PUT] && slice_equal(method, SLICE("PUT")));
 }
 
-/* Everything but the body. */
+/* A path of the door, by one of its methods. */
+static enum err_code check_route(struct ingress *ingress, const struct http_request *request, const struct asked *asked,
+                                 struct err *err)
+{
+    if (asked->route == NULL) {
+        return no_route(asked->door, err);
+    }
+    if (!takes_method(asked->route, request->method)) {
+        return err_set(err, ERR_METHOD_NOT_ALLOWED, "%s/… takes %s, not %.*s", asked->route->path,
+                       asked->route->methods, (int)(request->method.size < 20 ? request->method.size : 20),
+                       (const char *)request->method.data);
+    }
+    buf_clear(&ingress->memory);
+    /* Once for all that is decoded, so that it stays where it is. */
+    if (buf_reserve(&ingress->memory, request->path.size + request->content_type.size + 1) == NULL) {
+        return err_set(err, ERR_NO_MEMORY, "memory is short; try again later");
+    }
+    return ERR_NONE;
+}
+
+/* Everything of a message but the body. */
 static enum err_code get_asked(struct ingress *ingress, const struct http_request *request, const struct path *path,
                                struct asked *asked, struct err *err)
 {
     const struct route *route = asked->route;
     const struct function_config *function = NULL;
 
-    if (route == NULL) {
-        return no_route(asked->door, err);
-    }
-    if (!takes_method(route, request->method)) {
-        return err_set(err, ERR_METHOD_NOT_ALLOWED, "%s/… takes %s, not %.*s", route->path, route->methods,
-                       (int)(request->method.size < 20 ? request->method.size : 20),
-                       (const char *)request->method.data);
-    }
     asked->traceparent = valid_traceparent(request->traceparent);
-    buf_clear(&ingress->memory);
-    /* Once for all that is decoded, so that it stays where it is. */
-    if (buf_reserve(&ingress->memory, request->path.size + request->content_type.size + 1) == NULL) {
-        return err_set(err, ERR_NO_MEMORY, "memory is short; try again later");
-    }
     if (get_target(ingress, route, path, &asked->target, err) != ERR_NONE ||
         get_parameters(route, request->query, asked, err) != ERR_NONE ||
         find_function(ingress, &asked->target, &function, err) != ERR_NONE) {
@@ -421,6 +457,26 @@ static void post(struct ingress *ingress, const struct asked *asked, struct slic
     }
     if (!runner_post(ingress->options.runner, &message)) {
         (void)err_set(&err, ERR_OVERLOADED, "too many messages wait to be taken in; try again later");
+        refuse(asked, &err);
+    }
+}
+
+static void pop(struct ingress *ingress, const struct http_request *request, const struct path *path,
+                struct asked *asked) LOOP_THREAD
+{
+    struct input_pop input = {.waiter = door_waiter(asked->door, asked->id, ROUTE_POP),
+                              .invocation = asked->invocation};
+    struct err err;
+
+    if (topics_find(ingress->options.registry, asked->door->topic_ports, path->segments[0], &ingress->memory,
+                    &input.egress, &err) != ERR_NONE ||
+        get_parameters(asked->route, request->query, asked, &err) != ERR_NONE || trouble(request, &err) != ERR_NONE) {
+        refuse(asked, &err);
+    } else if (ingress->is_stopped) {
+        (void)err_set(&err, ERR_STOPPING, "the host is stopping; try again when it is back");
+        refuse(asked, &err);
+    } else if (!runner_pop(ingress->options.runner, &input)) {
+        (void)err_set(&err, ERR_OVERLOADED, "too many requests wait to be taken in; try again later");
         refuse(asked, &err);
     }
 }
@@ -495,6 +551,14 @@ void ingress_handle(void *context, const struct http_request *request)
         door_options(door, asked.id, asked.hex, methods_of(&asked));
         return;
     }
+    if (check_route(ingress, request, &asked, &err) != ERR_NONE) {
+        refuse(&asked, &err);
+        return;
+    }
+    if (asked.route == &routes[ROUTE_POP]) {
+        pop(ingress, request, &path, &asked);
+        return;
+    }
     if (get_asked(ingress, request, &path, &asked, &err) != ERR_NONE || trouble(request, &err) != ERR_NONE) {
         refuse(&asked, &err);
         return;
@@ -552,7 +616,7 @@ void ingress_stop(struct ingress *ingress)
     ingress->is_stopped = true;
 }
 
-struct door *ingress_door(struct ingress *ingress, bool has_api, bool has_instances)
+struct door *ingress_door(struct ingress *ingress, bool has_api, bool has_instances, uint32_t topic_ports)
 {
     check(ingress->door_count < DOORS_MAX);
     struct door *door = &ingress->doors[ingress->door_count];
@@ -562,7 +626,8 @@ struct door *ingress_door(struct ingress *ingress, bool has_api, bool has_instan
                           .log = ingress->options.log,
                           .index = ingress->door_count++,
                           .has_api = has_api,
-                          .has_instances = has_instances};
+                          .has_instances = has_instances,
+                          .topic_ports = topic_ports};
     return door;
 }
 

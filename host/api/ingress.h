@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ingress.h: the client's API: POST /v1/ask and /v1/send, and the playground's PUT /{namespace}/{name}/{id}.
+ * ingress.h: the client's API: POST /v1/ask and /v1/send, and the playground's PUT /{namespace}/{name}/{id} and
+ * GET /{topic}.
  *
  * Turns requests into messages and answers into HTTP (RFC 9110), errors into problem details (RFC 9457).
  * Thread: loop.
@@ -27,8 +28,9 @@ struct ingress_options {
 MUST_USE enum err_code ingress_create(const struct ingress_options *options, struct ingress **out,
                                       struct err *err) LOOP_THREAD;
 void ingress_destroy(struct ingress *ingress); /* accepts NULL */
-/* One more listener, at most DOORS_MAX, and which paths it has: those of /v1, and the playground's. */
-struct door *ingress_door(struct ingress *ingress, bool has_api, bool has_instances);
+/* One more listener, at most DOORS_MAX, and which paths it has: those of /v1, those of the playground, and the topics
+ * of these of the registry's ports (a bit set). */
+struct door *ingress_door(struct ingress *ingress, bool has_api, bool has_instances, uint32_t topic_ports);
 /* The server a door's requests come from; once, after http_server_open with ingress_handle. */
 void ingress_serve(struct door *door, struct http_server *server) LOOP_THREAD;
 /* An http_handler; context is the door. */

@@ -18,18 +18,38 @@ enum {
 struct listeners {
     struct http_server *servers[1 + LIMIT_PLAYGROUND_PORTS_MAX]; /* the ingress port's first */
     uint32_t count;
-    char playground_ports[PORTS_TEXT_BYTES]; /* "8090 8092", in the order of the module file */
+    char ports[2][PORTS_TEXT_BYTES]; /* of the playground's ingress and egress, in the order of the module file */
 };
 _Static_assert(1 + LIMIT_PLAYGROUND_PORTS_MAX <= DOORS_MAX, "a door for each listener");
 
-static bool is_shared(const struct listeners_options *options, const struct playground_port *port)
-{
-    return port->port != 0 && port->port == options->ingress_port;
-}
+/* What a port of the module file asks of the listener it comes to be at. */
+struct wants {
+    bool has_instances;
+    uint32_t topic_ports;
+};
 
 uint32_t listeners_playground_connections(const struct registry *registry)
 {
     return registry->port_count * LISTENERS_PLAYGROUND_CONNECTIONS_MAX;
+}
+
+static const char *kind_of(const struct playground_port *port)
+{
+    return port->is_egress ? "io.statefun.playground.v1/egress" : "io.statefun.playground.v1/ingress";
+}
+
+/* All that the module file wants at the port of `which`, or at `number` if that is none of its ports. */
+static struct wants wants_at(const struct registry *registry, uint16_t number, uint32_t which)
+{
+    struct wants wants = {.has_instances = false};
+
+    for (uint32_t i = 0; i < registry->port_count; i++) {
+        if (i == which || (number != 0 && registry->ports[i].port == number)) {
+            wants.has_instances |= !registry->ports[i].is_egress;
+            wants.topic_ports |= registry->ports[i].is_egress ? UINT32_C(1) << i : 0;
+        }
+    }
+    return wants;
 }
 
 static enum err_code open_one(struct listeners *listeners, const struct listeners_options *options,
@@ -55,38 +75,60 @@ static enum err_code open_ingress(struct listeners *listeners, const struct list
                                   struct err *err) LOOP_THREAD
 {
     const struct http_server_options how = {.port = options->ingress_port, .connections_max = options->connections_max};
-    bool has_instances = false;
+    const struct wants wants = wants_at(options->registry, options->ingress_port, UINT32_MAX);
 
-    for (uint32_t i = 0; i < options->registry->port_count; i++) {
-        has_instances |= is_shared(options, &options->registry->ports[i]);
-    }
-    return open_one(listeners, options, &how, ingress_door(options->ingress, true, has_instances), err);
-}
-
-static void note_port(struct listeners *listeners, uint16_t port)
-{
-    char *text = listeners->playground_ports;
-    const size_t used = strlen(text);
-
-    (void)snprintf(text + used, PORTS_TEXT_BYTES - used, "%s%u", used == 0 ? "" : " ", port);
+    return open_one(listeners, options, &how,
+                    ingress_door(options->ingress, true, wants.has_instances, wants.topic_ports), err);
 }
 
 static enum err_code open_playground(struct listeners *listeners, const struct listeners_options *options,
-                                     const struct playground_port *port, struct err *err) LOOP_THREAD
+                                     uint32_t which, struct err *err) LOOP_THREAD
 {
+    const struct playground_port *port = &options->registry->ports[which];
+    const struct wants wants = wants_at(options->registry, port->port, which);
     const struct http_server_options how = {.port = port->port,
                                             .connections_max = LISTENERS_PLAYGROUND_CONNECTIONS_MAX,
                                             .memory_bytes_max = PLAYGROUND_MEMORY_BYTES};
 
     if (port->port != 0 && port->port == options->admin_port) {
-        return err_set(err, ERR_CONFIG,
-                       "port %u of io.statefun.playground.v1/ingress is the admin port; give another --admin-port",
-                       port->port);
+        return err_set(err, ERR_CONFIG, "port %u of %s is the admin port; give another --admin-port", port->port,
+                       kind_of(port));
     }
-    if (open_one(listeners, options, &how, ingress_door(options->ingress, false, true), err) != ERR_NONE) {
-        return err_wrap(err, "spec.port of io.statefun.playground.v1/ingress");
+    struct door *door = ingress_door(options->ingress, false, wants.has_instances, wants.topic_ports);
+    if (open_one(listeners, options, &how, door, err) != ERR_NONE) {
+        return err_wrap(err, "spec.port of %s", kind_of(port));
     }
     return ERR_NONE;
+}
+
+/* The listener that has this port already, or NULL. */
+static const struct http_server *find(const struct listeners *listeners, const struct listeners_options *options,
+                                      uint32_t which)
+{
+    const struct playground_port *ports = options->registry->ports;
+
+    if (ports[which].port == 0) {
+        return NULL;
+    }
+    if (ports[which].port == options->ingress_port) {
+        return listeners->servers[0];
+    }
+    for (uint32_t i = 0; i < which; i++) {
+        for (uint32_t j = 1; ports[i].port == ports[which].port && j < listeners->count; j++) {
+            if (http_server_port(listeners->servers[j]) == ports[which].port) {
+                return listeners->servers[j];
+            }
+        }
+    }
+    return NULL;
+}
+
+static void note_port(struct listeners *listeners, bool is_egress, uint16_t port)
+{
+    char *text = listeners->ports[is_egress];
+    const size_t used = strlen(text);
+
+    (void)snprintf(text + used, PORTS_TEXT_BYTES - used, "%s%u", used == 0 ? "" : " ", port);
 }
 
 static enum err_code open_all(struct listeners *listeners, const struct listeners_options *options,
@@ -95,13 +137,13 @@ static enum err_code open_all(struct listeners *listeners, const struct listener
     enum err_code code = open_ingress(listeners, options, err);
 
     for (uint32_t i = 0; i < options->registry->port_count && code == ERR_NONE; i++) {
-        const struct playground_port *port = &options->registry->ports[i];
-        if (!is_shared(options, port)) {
-            code = open_playground(listeners, options, port, err);
+        const struct http_server *server = find(listeners, options, i);
+        if (server == NULL) {
+            code = open_playground(listeners, options, i, err);
+            server = code == ERR_NONE ? listeners->servers[listeners->count - 1] : NULL;
         }
-        if (code == ERR_NONE) {
-            const uint32_t at = is_shared(options, port) ? 0 : listeners->count - 1;
-            note_port(listeners, http_server_port(listeners->servers[at]));
+        if (server != NULL) {
+            note_port(listeners, options->registry->ports[i].is_egress, http_server_port(server));
         }
     }
     return code;
@@ -154,8 +196,11 @@ size_t listeners_fields(const struct listeners *listeners, struct log_field fiel
     size_t count = 0;
 
     fields[count++] = LOG_NUMBER("ingress_port", http_server_port(listeners->servers[0]));
-    if (listeners->playground_ports[0] != '\0') {
-        fields[count++] = LOG_STRING("playground_ingress_ports", listeners->playground_ports);
+    if (listeners->ports[0][0] != '\0') {
+        fields[count++] = LOG_STRING("playground_ingress_ports", listeners->ports[0]);
+    }
+    if (listeners->ports[1][0] != '\0') {
+        fields[count++] = LOG_STRING("playground_egress_ports", listeners->ports[1]);
     }
     return count;
 }

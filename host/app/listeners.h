@@ -24,7 +24,7 @@ struct listeners_options {
 
 enum {
     LISTENERS_PLAYGROUND_CONNECTIONS_MAX = 256, /* of each further listener */
-    LISTENERS_FIELDS_MAX = 2,
+    LISTENERS_FIELDS_MAX = 3,
 };
 
 /* Connections that the further listeners may have, all together. */

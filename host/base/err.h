@@ -23,6 +23,7 @@
     X(BAD_REQUEST, "bad_request", 400, false, "a parameter or header is wrong")              \
     X(UNKNOWN_FUNCTION, "unknown_function", 404, false, "no endpoint serves this function")  \
     X(NOT_FOUND, "not_found", 404, false, "there is nothing at this path")                   \
+    X(EMPTY, "empty", 404, true, "no record waits in this topic")                            \
     X(METHOD_NOT_ALLOWED, "method_not_allowed", 405, false, "the path takes another method") \
     X(TOO_LARGE, "too_large", 413, false, "the body is over its limit")                      \
     X(UNSUPPORTED_TYPE, "unsupported_type", 415, false, "the content type is not taken")     \

@@ -38,6 +38,8 @@ enum {
     LIMIT_CALLS_IN_FLIGHT_MAX = 4096,    /* the credit of calls, over all endpoints */
     LIMIT_ENDPOINT_IN_FLIGHT_MAX = 1024, /* cap of an endpoint's adaptive limit */
     LIMIT_CONNECTIONS_MAX = 4096,        /* of clients; libmicrohttpd lets what is beyond hang */
+    LIMIT_RECORD_BYTES_MAX = 1 << 20,    /* of a record for the playground's egress: jansson parses in one piece */
+    LIMIT_POPS_MAX = 1024,               /* clients that wait for a record at once */
     LIMIT_MODULE_BYTES_MAX = 1 << 20,    /* of a module file */
     LIMIT_MODULE_ENTRIES_MAX = 4096,     /* functions, endpoints and egresses in one host, each */
     LIMIT_PLAYGROUND_PORTS_MAX = 8,      /* documents with a port of StateFun's playground: each may be a listener */

@@ -353,19 +353,48 @@ enum err_code config_add_function(struct config *config, const char *text, struc
 
 /* ---- egresses ------------------------------------------------------------------------------------------- */
 
-static void add_egress(struct config *config, struct config_source *source, struct egress_config egress, uint32_t line)
+uint64_t config_egress_bytes_default(void)
 {
+    struct config_value values[KEY_EGRESS_COUNT];
+
+    config_table_default(&config_egress_table, values);
+    return values[KEY_EGRESS_QUEUE_MAX_BYTES].number;
+}
+
+/* The first port at which records are popped, or NULL. */
+static const struct port_entry *find_egress_port(const struct config *config)
+{
+    const struct port_entry *entry = config->ports;
+
+    while (entry != NULL && !entry->port.is_egress) {
+        entry = entry->next;
+    }
+    return entry;
+}
+
+void config_put_egress(struct config *config, struct config_source *source, struct egress_config egress, uint32_t line)
+{
+    const struct port_entry *port = find_egress_port(config);
+    char taken[2 * SHOWN_BYTES_MAX];
+
+    if (port != NULL && !egress.is_topic && registry_is_playground_name(egress.space, egress.name)) {
+        describe_place(&port->place, taken, sizeof taken);
+        config_error(source, line, "the egress io.statefun.playground/egress is that of the playground, given %s",
+                     taken);
+        return;
+    }
     for (const struct egress_entry *other = config->egresses; other != NULL; other = other->next) {
         char place[2 * SHOWN_BYTES_MAX];
         if (slice_equal(other->egress.space, egress.space) && slice_equal(other->egress.name, egress.name)) {
             describe_place(&other->place, place, sizeof place);
-            config_error(source, line, "the egress %.*s/%.*s is already there, given %s", shown(egress.space),
-                         egress.space.data, shown(egress.name), egress.name.data, place);
+            config_error(source, line, "the %s %.*s/%.*s is already there, given %s",
+                         egress.is_topic ? "topic" : "egress", shown(egress.space), egress.space.data,
+                         shown(egress.name), egress.name.data, place);
             return;
         }
     }
     if (config->egress_count == LIMIT_MODULE_ENTRIES_MAX) {
-        config_error(source, line, "there are more than %d egresses", LIMIT_MODULE_ENTRIES_MAX);
+        config_error(source, line, "there are more than %d egresses and topics", LIMIT_MODULE_ENTRIES_MAX);
         return;
     }
     struct egress_entry *entry = allocate(config, sizeof *entry);
@@ -387,7 +416,7 @@ static void read_egress(struct config *config, struct config_source *source, con
     (void)spec;
     if (values[KEY_EGRESS_NAME].text.size > 0 &&
         config_check_name(values[KEY_EGRESS_NAME].text, &egress.space, &egress.name, &err) == ERR_NONE) {
-        add_egress(config, source, egress, values[KEY_EGRESS_NAME].line);
+        config_put_egress(config, source, egress, values[KEY_EGRESS_NAME].line);
     }
 }
 
@@ -395,42 +424,60 @@ enum err_code config_add_egress(struct config *config, const char *text, struct 
 {
     struct config_input input = {.file_name = "--egress"};
     struct config_source source = {.input = &input, .messages = messages};
-    struct config_value values[KEY_EGRESS_COUNT];
-    struct egress_config egress = {0};
+    struct egress_config egress = {.bytes_max = config_egress_bytes_default()};
     struct err err;
 
-    config_table_default(&config_egress_table, values);
-    egress.bytes_max = values[KEY_EGRESS_QUEUE_MAX_BYTES].number;
     if (config_check_name(slice_of(text), &egress.space, &egress.name, &err) != ERR_NONE) {
         config_error(&source, 0, "%s", err.text);
         return finish(config, &source);
     }
-    add_egress(config, &source, egress, 0);
+    config_put_egress(config, &source, egress, 0);
     return finish(config, &source);
 }
 
 /* ---- ports ---------------------------------------------------------------------------------------------- */
 
-void config_put_port(struct config *config, struct config_source *source, struct playground_port port, uint32_t line)
+/* An egress of ours that has the name of the playground's, or NULL. */
+static const struct egress_entry *find_namesake(const struct config *config)
 {
+    const struct egress_entry *entry = config->egresses;
+
+    while (entry != NULL &&
+           (entry->egress.is_topic || !registry_is_playground_name(entry->egress.space, entry->egress.name))) {
+        entry = entry->next;
+    }
+    return entry;
+}
+
+bool config_put_port(struct config *config, struct config_source *source, struct playground_port port, uint32_t line,
+                     uint32_t *out_index)
+{
+    const struct egress_entry *namesake = port.is_egress ? find_namesake(config) : NULL;
+    char place[2 * SHOWN_BYTES_MAX];
+
+    if (namesake != NULL) {
+        describe_place(&namesake->place, place, sizeof place);
+        config_error(source, line, "the egress io.statefun.playground/egress is already there, given %s", place);
+        return false;
+    }
     for (const struct port_entry *other = config->ports; other != NULL; other = other->next) {
-        char place[2 * SHOWN_BYTES_MAX];
-        if (port.port != 0 && other->port.port == port.port) {
+        if (port.port != 0 && other->port.port == port.port && other->port.is_egress == port.is_egress) {
             describe_place(&other->place, place, sizeof place);
             config_error(source, line, "the port %u is already taken, given %s", port.port, place);
-            return;
+            return false;
         }
     }
     if (config->port_count == LIMIT_PLAYGROUND_PORTS_MAX) {
         config_error(source, line, "there are more than %d ports of the playground", LIMIT_PLAYGROUND_PORTS_MAX);
-        return;
+        return false;
     }
     struct port_entry *entry = allocate(config, sizeof *entry);
     entry->port = port;
     entry->place = (struct place){copy(config, slice_of(source->input->file_name)), line};
     *config->ports_end = entry;
     config->ports_end = &entry->next;
-    config->port_count++;
+    *out_index = config->port_count++;
+    return true;
 }
 
 /* ---- kinds and documents -------------------------------------------------------------------------------- */
@@ -578,14 +625,32 @@ static const char *plural(uint32_t count)
     return count == 1 ? "" : "s";
 }
 
+static void print_ports(const struct config *config, struct buf *out)
+{
+    uint32_t index = 0;
+
+    for (const struct port_entry *port = config->ports; port != NULL; port = port->next, index++) {
+        buf_appendf(out, "playground %s on port %u\n", port->port.is_egress ? "egress" : "ingress", port->port.port);
+        for (const struct egress_entry *entry = config->egresses; entry != NULL; entry = entry->next) {
+            if (entry->egress.is_topic && entry->egress.port == index) {
+                buf_appendf(out, "  topic %.*s\n", (int)entry->egress.name.size, entry->egress.name.data);
+            }
+        }
+    }
+}
+
 void config_print_summary(const struct config *config, struct buf *out)
 {
     const struct function_entry *function = config->functions;
+    uint32_t egress_count = 0;
     uint32_t index = 0;
 
+    for (const struct egress_entry *entry = config->egresses; entry != NULL; entry = entry->next) {
+        egress_count += !entry->egress.is_topic;
+    }
     buf_appendf(out, "%u endpoint%s, %u function%s, %u egress%s\n", config->endpoint_count,
-                plural(config->endpoint_count), config->function_count, plural(config->function_count),
-                config->egress_count, config->egress_count == 1 ? "" : "es");
+                plural(config->endpoint_count), config->function_count, plural(config->function_count), egress_count,
+                egress_count == 1 ? "" : "es");
     for (const struct endpoint_entry *entry = config->endpoints; entry != NULL; entry = entry->next, index++) {
         buf_appendf(out, "endpoint %.*s\n", (int)entry->endpoint.url.size, entry->endpoint.url.data);
         for (; function != NULL && function->function.endpoint == index; function = function->next) {
@@ -594,12 +659,12 @@ void config_print_summary(const struct config *config, struct buf *out)
         }
     }
     for (const struct egress_entry *entry = config->egresses; entry != NULL; entry = entry->next) {
-        buf_appendf(out, "egress %.*s/%.*s\n", (int)entry->egress.space.size, entry->egress.space.data,
-                    (int)entry->egress.name.size, entry->egress.name.data);
+        if (!entry->egress.is_topic) {
+            buf_appendf(out, "egress %.*s/%.*s\n", (int)entry->egress.space.size, entry->egress.space.data,
+                        (int)entry->egress.name.size, entry->egress.name.data);
+        }
     }
-    for (const struct port_entry *entry = config->ports; entry != NULL; entry = entry->next) {
-        buf_appendf(out, "playground ingress on port %u\n", entry->port.port);
-    }
+    print_ports(config, out);
 }
 
 enum err_code config_take_registry(struct config *config, struct registry **out, struct buf *messages)

@@ -80,7 +80,7 @@ struct config_value {
     uint32_t line; /* 0: the default */
     uint64_t number;
     struct slice text;
-    const struct config_node *node; /* of CONFIG_ENTRIES; NULL: none */
+    const struct config_node *node; /* of CONFIG_ENTRIES and CONFIG_LIST; NULL: none */
 };
 
 enum { CONFIG_KEYS_MAX = 32 };
@@ -137,9 +137,12 @@ extern const struct config_kind config_statefun_kinds[];
 extern const size_t config_statefun_kind_count;
 
 extern const struct config_table config_playground_ingress_table;
-/* Adds the port of a document of the playground. */
+extern const struct config_table config_playground_egress_table;
+/* Each adds the port of a document of the playground, and an egress its topics. */
 void config_read_playground_ingress(struct config *config, struct config_source *source, const struct config_node *spec,
                                     const struct config_value *values);
+void config_read_playground_egress(struct config *config, struct config_source *source, const struct config_node *spec,
+                                   const struct config_value *values);
 
 /* True if the document is a whole module of StateFun 3.0, which had a form of its own; complained about. */
 bool config_refuse_legacy(struct config_source *source, const struct config_node *document);
@@ -154,5 +157,11 @@ bool config_put_endpoint(struct config *config, struct config_source *source, co
 /* Adds a function, unless there is one of that name, which is complained about. */
 void config_put_function(struct config *config, struct config_source *source, struct function_config function,
                          uint32_t line);
-/* Adds a port of the playground, unless a document before has it, which is complained about. */
-void config_put_port(struct config *config, struct config_source *source, struct playground_port port, uint32_t line);
+/* Adds a port of the playground and says which it is. False, after complaining, if a document before has it for the
+ * same, or an egress of ours has the name of the playground's. */
+bool config_put_port(struct config *config, struct config_source *source, struct playground_port port, uint32_t line,
+                     uint32_t *out_index);
+/* Adds an egress, or a topic, unless there is one of that name, which is complained about. */
+void config_put_egress(struct config *config, struct config_source *source, struct egress_config egress, uint32_t line);
+/* The bytes that may wait in an egress of which nothing else is said. */
+uint64_t config_egress_bytes_default(void);

@@ -194,6 +194,7 @@ static void put_forms(struct buf *out, const struct config_rule *rule)
     case CONFIG_FLINK_DURATION:
     case CONFIG_NUMBER_OR_OFF:
     case CONFIG_ENTRIES:
+    case CONFIG_LIST:
         break;
     }
     check_failed("a type that keys of our own kinds have", __FILE__, __LINE__);

@@ -225,6 +225,13 @@ static void read_value(struct reading *reading, size_t index, const struct confi
         }
         return;
     }
+    if (key->rule.type == CONFIG_LIST) {
+        value->node = node;
+        if (node->kind != CONFIG_NODE_LIST) {
+            config_error(reading->source, node->line, "%s is a list; write it as in [one, two]", key->path);
+        }
+        return;
+    }
     if (node->kind == CONFIG_NODE_MAP || node->kind == CONFIG_NODE_LIST) {
         config_error(reading->source, node->line, "%s is a single value, not a %s", key->path,
                      node->kind == CONFIG_NODE_MAP ? "mapping" : "list");

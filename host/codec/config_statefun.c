@@ -295,9 +295,7 @@ const struct config_kind config_statefun_kinds[] = {
     {"io.statefun.endpoints.v1/http", &http_v1_table, NULL, read_http_v1, "", NULL},
     {"io.statefun.playground.v1/ingress", &config_playground_ingress_table, NULL, config_read_playground_ingress, "",
      NULL},
-    {"io.statefun.playground.v1/egress", NULL, NULL, NULL,
-     "the playground's door is not built yet; declare a proa.v1/egress with the name io.statefun.playground/egress and "
-     "print it with proa egress while the host is stopped",
+    {"io.statefun.playground.v1/egress", &config_playground_egress_table, NULL, config_read_playground_egress, "",
      NULL},
     {"io.statefun.kafka.v1/ingress", NULL, NULL, NULL,
      "the host does not read Kafka yet; let a consumer send each record to /v1/send/namespace/name/key of the ingress "

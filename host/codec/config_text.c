@@ -228,6 +228,7 @@ static const char *how_to_write(enum config_type type)
     case CONFIG_TEXT:
     case CONFIG_URL:
     case CONFIG_ENTRIES:
+    case CONFIG_LIST:
         break;
     }
     return "something";
@@ -294,6 +295,7 @@ static bool parse_number(const struct config_rule *rule, struct slice text, uint
     case CONFIG_PATTERN:
     case CONFIG_FILE:
     case CONFIG_ENTRIES:
+    case CONFIG_LIST:
         break;
     }
     check_failed("a type with a number", __FILE__, __LINE__);
@@ -332,6 +334,7 @@ static enum err_code check_text(enum config_type type, struct slice text, struct
     case CONFIG_BOOL:
     case CONFIG_CHOICE:
     case CONFIG_ENTRIES:
+    case CONFIG_LIST:
         break;
     }
     check_failed("a type of text", __FILE__, __LINE__);
@@ -340,7 +343,7 @@ static enum err_code check_text(enum config_type type, struct slice text, struct
 static bool has_number(enum config_type type)
 {
     return type != CONFIG_TEXT && type != CONFIG_URL && type != CONFIG_TYPENAME && type != CONFIG_NAME &&
-           type != CONFIG_ENTRIES && type != CONFIG_PATTERN && type != CONFIG_FILE;
+           type != CONFIG_ENTRIES && type != CONFIG_LIST && type != CONFIG_PATTERN && type != CONFIG_FILE;
 }
 
 static enum err_code out_of_range(const struct config_rule *rule, struct slice text, struct err *err)
@@ -405,6 +408,7 @@ void config_rule_describe(const struct config_rule *rule, struct buf *out)
         [CONFIG_FILE] = "path of a file",
         [CONFIG_FLINK_DURATION] = "duration",
         [CONFIG_NUMBER_OR_OFF] = "number",
+        [CONFIG_LIST] = "list",
     };
 
     buf_append_text(out, names[rule->type]);

@@ -32,6 +32,7 @@ enum config_type {
     CONFIG_FILE,           /* the path of a file; `classpath:` has no meaning here */
     CONFIG_FLINK_DURATION, /* milliseconds, in any of the forms Flink takes */
     CONFIG_NUMBER_OR_OFF,  /* a whole number; 0 for it and for those below it */
+    CONFIG_LIST,           /* a list of texts; never a text */
 };
 
 /* What one key or option takes. */

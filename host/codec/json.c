@@ -207,6 +207,60 @@ enum err_code json_get_value(struct slice text, struct slice takes, struct buf *
     return put_typed(out_typed_value, takes.size == 0 ? TYPENAME_JSON : takes, text, err);
 }
 
+static enum err_code get_text(const json_t *object, const char *name, struct arena *arena, struct slice *out,
+                              struct err *err)
+{
+    const json_t *member = json_object_get(object, name);
+
+    if (member == NULL) {
+        return err_set(err, ERR_BAD_VALUE, "it has no member \"%s\"", name);
+    }
+    if (!json_is_string(member)) {
+        return err_set(err, ERR_BAD_VALUE, "its member \"%s\" is not a string", name);
+    }
+    const struct slice text = {(const uint8_t *)json_string_value(member), json_string_length(member)};
+    *out = arena_copy(arena, text);
+    return text.size > 0 && out->data == NULL ? err_set(err, ERR_NO_MEMORY, "memory is short") : ERR_NONE;
+}
+
+static enum err_code no_stranger(json_t *object, const char *const *names, size_t count, struct err *err)
+{
+    const char *key = NULL;
+    json_t *member = NULL;
+
+    json_object_foreach(object, key, member)
+    {
+        bool is_known = false;
+        for (size_t i = 0; i < count; i++) {
+            is_known = is_known || strcmp(key, names[i]) == 0;
+        }
+        if (!is_known) {
+            return err_set(err, ERR_BAD_VALUE, "it has a member \"%.64s\", which nothing takes", key);
+        }
+    }
+    return ERR_NONE;
+}
+
+enum err_code json_get_texts(struct slice text, const char *const *names, size_t count, struct arena *arena,
+                             struct slice *out_texts, struct err *err)
+{
+    json_t *json = NULL;
+    enum err_code code =
+        is_blank(text) ? err_set(err, ERR_BAD_VALUE, "it is empty") : parse(text, JSON_REJECT_DUPLICATES, &json, err);
+
+    if (code == ERR_NONE && !json_is_object(json)) {
+        code = err_set(err, ERR_BAD_VALUE, "it is not a JSON object");
+    }
+    for (size_t i = 0; i < count && code == ERR_NONE; i++) {
+        code = get_text(json, names[i], arena, &out_texts[i], err);
+    }
+    if (code == ERR_NONE) {
+        code = no_stranger(json, names, count, err);
+    }
+    json_decref(json);
+    return code;
+}
+
 /* ---- out ------------------------------------------------------------------------------------------------ */
 
 /* Bytes of the well-formed UTF-8 character at the beginning, 0 if there is none. */

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "arena.h"
 #include "bytes.h"
 #include "err.h"
 
@@ -16,6 +17,11 @@
  * Limits: depth 2048; a number must be within a double's range. */
 MUST_USE enum err_code json_get_value(struct slice text, struct slice takes, struct buf *out_typed_value,
                                       struct err *err);
+
+/* The texts of a JSON object that has exactly the members `names`, each a string; they are copied to the arena, in the
+ * order of the names. ERR_BAD_VALUE says what is wrong. */
+MUST_USE enum err_code json_get_texts(struct slice text, const char *const *names, size_t count, struct arena *arena,
+                                      struct slice *out_texts, struct err *err);
 
 /* What a TypedValue looks like to a client. Longs beyond 2^53 are strings of digits, floats and doubles the shortest
  * text that reads back the same. Bytes under proa/json go out as the function sent them. */

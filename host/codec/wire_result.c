@@ -4,6 +4,8 @@
  * the result points at what was unpacked. Typed values stay the bytes they came as.
  */
 #include "check.h"
+#include "playground.h"
+#include "registry.h"
 #include "wire.h"
 #include "wire.pb-c.h"
 
@@ -141,8 +143,8 @@ static enum err_code convert_delayed(const Proa__V1__FromFunction__DelayedInvoca
     return code != ERR_NONE ? code : convert_value(from->argument, &value, &out->value, err);
 }
 
-static enum err_code convert_emitted(const Proa__V1__FromFunction__EgressMessage *from, struct emitted *out,
-                                     struct err *err)
+static enum err_code convert_emitted(const Proa__V1__FromFunction__EgressMessage *from, struct arena *arena,
+                                     struct emitted *out, struct err *err)
 {
     struct typed_value value;
     enum err_code code;
@@ -153,7 +155,13 @@ static enum err_code convert_emitted(const Proa__V1__FromFunction__EgressMessage
     if (code == ERR_NONE) {
         code = check_name(out->name, "name of the egress", LIMIT_NAMESPACE_BYTES_MAX, err);
     }
-    return code != ERR_NONE ? code : convert_value(from->argument, &value, &out->value, err);
+    if (code == ERR_NONE) {
+        code = convert_value(from->argument, &value, &out->value, err);
+    }
+    if (code == ERR_NONE && registry_is_playground_name(out->space, out->name)) {
+        playground_read(out, arena);
+    }
+    return code;
 }
 
 /* Cuts a text where a character begins. */
@@ -257,7 +265,7 @@ static enum err_code convert_all_emitted(const pb_done *done, struct result *res
         return no_memory(err);
     }
     for (size_t i = 0; i < done->n_outgoing_egresses; i++) {
-        if (convert_emitted(done->outgoing_egresses[i], &result->emitted[i], err) != ERR_NONE) {
+        if (convert_emitted(done->outgoing_egresses[i], result->arena, &result->emitted[i], err) != ERR_NONE) {
             return err_wrap(err, "egress message %zu", i);
         }
     }

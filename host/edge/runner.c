@@ -9,7 +9,7 @@
 
 enum {
     SERVERS_MAX = 16,
-    POSTED_MAX = 8192, /* messages between two steps: more than there can be connections */
+    POSTED_MAX = 8192, /* requests between two steps: more than there can be connections */
     DISK_INPUTS_MAX = 256,
     IDLE_MS_MAX = 1000,   /* the longest wait for something to do */
     SLOW_TURN_US = 50000, /* a turn beyond it is logged */
@@ -29,7 +29,7 @@ struct runner {
     struct err fatal;
     struct input *inputs; /* of one step: answers of the disk, results, stop, messages */
     uint32_t input_count;
-    struct input *posted; /* messages for the next step; what they point to lives in the arena */
+    struct input *posted; /* messages and pops for the next step; what they point to lives in the arena */
     uint32_t posted_count;
     struct arena *posted_arena;
 };
@@ -89,6 +89,15 @@ bool runner_post(struct runner *runner, const struct input_message *message)
         return false;
     }
     runner->posted_count++;
+    return true;
+}
+
+bool runner_pop(struct runner *runner, const struct input_pop *pop)
+{
+    if (runner->posted_count == POSTED_MAX) {
+        return false;
+    }
+    runner->posted[runner->posted_count++] = (struct input){.kind = INPUT_POP, .pop = *pop};
     return true;
 }
 

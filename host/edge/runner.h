@@ -38,6 +38,8 @@ void runner_on_answer(struct runner *runner, runner_answer *answer, void *contex
 void runner_add_server(struct runner *runner, struct http_server *server) LOOP_THREAD;
 /* Takes a message for the next step; copies address, value and traceparent. False: too many wait already. */
 MUST_USE bool runner_post(struct runner *runner, const struct input_message *message) LOOP_THREAD;
+/* Takes a pop for the next step. False: too many requests wait already. */
+MUST_USE bool runner_pop(struct runner *runner, const struct input_pop *pop) LOOP_THREAD;
 /* Asks the engine to stop; from a signal watch on the loop. */
 void runner_stop(struct runner *runner) LOOP_THREAD;
 /* One turn: waits for something to do, at most 1 s, and does it. */

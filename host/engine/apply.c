@@ -107,8 +107,7 @@ static struct additions count_additions(struct engine *engine, const struct inst
             !is_target_known(engine, &delayed->target) || may_be_duplicate(engine, instance, delayed, &has_token);
     }
     for (uint32_t i = 0; i < result->emitted_count; i++) {
-        const struct emitted *emitted = &result->emitted[i];
-        additions.parked += registry_egress(engine->options.registry, emitted->space, emitted->name) < 0;
+        additions.parked += outbox_egress(engine, &result->emitted[i]) < 0;
     }
     return additions;
 }
@@ -116,9 +115,8 @@ static struct additions count_additions(struct engine *engine, const struct inst
 static bool is_egress_full(const struct engine *engine, const struct result *result)
 {
     for (uint32_t i = 0; i < result->emitted_count; i++) {
-        const int32_t egress =
-            registry_egress(engine->options.registry, result->emitted[i].space, result->emitted[i].name);
-        if (egress >= 0 && engine->egress_bytes[egress] >= engine->options.registry->egresses[egress].bytes_max) {
+        const int32_t egress = outbox_egress(engine, &result->emitted[i]);
+        if (egress >= 0 && engine->egresses[egress].bytes >= engine->options.registry->egresses[egress].bytes_max) {
             return true;
         }
     }
@@ -219,17 +217,31 @@ static void delay(struct engine *engine, struct instance *sender, const struct d
     metric_add(engine, METRIC_MESSAGES_DELAYED, 1);
 }
 
-static void emit(struct engine *engine, struct instance *sender, const struct emitted *emitted)
+/* The record as it came stays with a person, who is told why. */
+static void park_record(struct engine *engine, struct instance *sender, const struct emitted *emitted)
 {
-    const int32_t egress = registry_egress(engine->options.registry, emitted->space, emitted->name);
+    const struct address target = {emitted->space, emitted->name, SLICE_EMPTY};
 
-    if (egress < 0) {
-        const struct address target = {emitted->space, emitted->name, SLICE_EMPTY};
+    if (!registry_is_playground(engine->options.registry, emitted->space, emitted->name)) {
         park_item(engine, sender, &target, emitted->value, "unknown_egress",
                   "the module file has no such egress; add it");
-        return;
+    } else if (emitted->fault != NULL) {
+        park_item(engine, sender, &target, emitted->value, "bad_record", emitted->fault);
+    } else {
+        park_item(engine, sender, &target, emitted->value, "unknown_topic",
+                  "no document io.statefun.playground.v1/egress of the module file has the record's topic; add it");
     }
-    outbox_put(engine, sender, (uint32_t)egress, emitted->value);
+}
+
+static void emit(struct engine *engine, struct instance *sender, const struct emitted *emitted)
+{
+    const int32_t egress = outbox_egress(engine, emitted);
+
+    if (egress < 0) {
+        park_record(engine, sender, emitted);
+    } else {
+        outbox_put(engine, sender, emitted, (uint32_t)egress);
+    }
 }
 
 static void mutate(struct engine *engine, struct instance *instance, const struct mutation *mutation)

@@ -32,9 +32,7 @@ void calls_create(struct engine *engine)
     const struct registry *registry = engine->options.registry;
 
     engine->endpoints = calloc(registry->endpoint_count + 1, sizeof *engine->endpoints);
-    engine->egress_numbers = calloc(registry->egress_count + 1, sizeof *engine->egress_numbers);
-    engine->egress_bytes = calloc(registry->egress_count + 1, sizeof *engine->egress_bytes);
-    check(engine->endpoints != NULL && engine->egress_numbers != NULL && engine->egress_bytes != NULL);
+    check(engine->endpoints != NULL);
     for (uint32_t i = 0; i < registry->endpoint_count; i++) {
         struct endpoint *endpoint = &engine->endpoints[i];
         endpoint->config = &registry->endpoints[i];
@@ -52,8 +50,6 @@ void calls_destroy(struct engine *engine)
     }
     table_done(&engine->calls);
     free(engine->endpoints);
-    free(engine->egress_numbers);
-    free(engine->egress_bytes);
 }
 
 /* ---- where an instance waits --------------------------------------------------------------------------- */

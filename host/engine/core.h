@@ -66,7 +66,7 @@ enum { TYPE_NUMBER_NONE = 0 };
 
 struct wake {
     struct heap_node node;
-    enum { WAKE_INSTANCE, WAKE_TYPE, WAKE_ENDPOINT, WAKE_INVOCATION, WAKE_READ } kind;
+    enum { WAKE_INSTANCE, WAKE_TYPE, WAKE_ENDPOINT, WAKE_INVOCATION, WAKE_READ, WAKE_EGRESS } kind;
 };
 
 struct spec {
@@ -236,9 +236,41 @@ struct invocation {
     struct address target; /* behind this struct */
 };
 
+/* ---- egresses (outbox.c, pops.c) ------------------------------------------------------------------------ */
+
+/* A client that takes the oldest record of a topic. */
+struct pop {
+    struct link link; /* in egress.pops */
+    uint64_t waiter;
+    struct invocation_id invocation;
+    uint64_t since_ms;
+};
+
+/* An egress of the module file, a topic of the playground too; its place is that in the registry. */
+struct egress {
+    uint32_t number;      /* interned; 0: not yet */
+    uint64_t count;       /* records that wait, those of the open epoch too */
+    uint64_t bytes;       /* of them */
+    uint64_t put_epoch;   /* that holds the newest of them */
+    uint64_t next;        /* numbers below it were popped; their rows may still be on disk */
+    struct list pops;     /* oldest first */
+    struct read *read;    /* of its oldest rows, pending */
+    struct link syncing;  /* in engine.pops_syncing */
+    struct wake patience; /* of its oldest pop */
+};
+
 /* ---- reads (reads.c) ----------------------------------------------------------------------------------- */
 
-enum read_purpose { READ_INSTANCE, READ_VALUES, READ_BODIES, READ_TOKEN, READ_TIMERS, READ_EXPIRY, READ_SCAN };
+enum read_purpose {
+    READ_INSTANCE,
+    READ_VALUES,
+    READ_BODIES,
+    READ_TOKEN,
+    READ_TIMERS,
+    READ_EXPIRY,
+    READ_RECORDS,
+    READ_SCAN
+};
 
 /* One read, waiting for a credit or under way. */
 struct read {
@@ -247,7 +279,7 @@ struct read {
     struct wake wake;    /* made again after the store failed to answer */
     uint64_t number;
     enum read_purpose purpose;
-    void *subject; /* instance or token */
+    void *subject; /* instance, token or egress */
     struct read_range *ranges;
     struct key *keys; /* the ranges' keys, same places */
     uint32_t range_count;
@@ -315,9 +347,10 @@ struct engine {
     uint32_t type_capacity;
     uint32_t type_numbers; /* highest in use */
     struct endpoint *endpoints;
-    uint32_t *egress_numbers; /* by index in the registry; 0: not interned */
+    struct egress *egresses; /* by index in the registry */
     uint32_t egress_number_max;
-    uint64_t *egress_bytes; /* waiting, by index in the registry */
+    uint32_t pops_waiting;
+    struct list pops_syncing; /* egress.syncing: what their pops need is not on disk yet */
 
     struct table instances;
     struct list instances_lru; /* oldest first */
@@ -382,6 +415,11 @@ struct effect *engine_effect(struct engine *engine, enum effect_kind kind);
 void engine_note(struct engine *engine, enum note_level level, const char *event, struct slice subject,
                  const char *format, ...) PRINTF_LIKE(5, 6);
 void engine_fatal(struct engine *engine, const struct err *err);
+/* Why no client is served now, but for what is particular to its request; NULL: clients are served. */
+const char *engine_is_away(const struct engine *engine, enum err_code *out_code);
+/* Refuses a client at once: nothing was derived from anything. `text` has static storage. */
+void engine_refuse(struct engine *engine, uint64_t waiter, const struct invocation_id *invocation, enum err_code code,
+                   const char *text);
 /* Memory for the step's effects; ends the process if it is out. */
 void *engine_step_alloc(struct engine *engine, size_t size);
 void engine_wake_at(struct engine *engine, struct wake *wake, uint64_t due_ms); /* moves it if it is set */
@@ -519,8 +557,21 @@ void parked_put(struct engine *engine, struct instance *owner, const struct enve
 bool parked_is_full(const struct engine *engine);
 
 /* outbox.c */
+void outbox_create(struct engine *engine);
+void outbox_destroy(struct engine *engine);
+void outbox_load_egress(struct engine *engine, uint32_t number, struct slice space, struct slice name);
+void outbox_load_record(struct engine *engine, uint32_t number, size_t bytes);
 void outbox_intern(struct engine *engine); /* gives new egresses of the module file their numbers */
-void outbox_put(struct engine *engine, const struct instance *sender, uint32_t egress, struct slice value);
+/* Where a record goes; -1: nowhere, and it is to be parked. */
+int32_t outbox_egress(const struct engine *engine, const struct emitted *emitted);
+void outbox_put(struct engine *engine, const struct instance *sender, const struct emitted *emitted, uint32_t egress);
+
+/* pops.c */
+void pops_take(struct engine *engine, const struct input_pop *input);
+void pops_rows(struct engine *engine, struct egress *egress, const struct input_rows *rows);
+void pops_committed(struct engine *engine);
+void pops_wake(struct engine *engine, struct egress *egress); /* the patience of its oldest pop is at its end */
+void pops_stop(struct engine *engine);
 
 /* timers.c */
 void timers_add(struct engine *engine, const struct envelope *envelope, uint64_t due_ms);

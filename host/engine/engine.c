@@ -34,6 +34,7 @@ void engine_options_default(struct engine_options *options)
         .call_bytes_max = 256u << 20,
         .reads_in_flight_max = LIMIT_READS_IN_FLIGHT_MAX,
         .scan_rows_max = LIMIT_READ_ROWS_MAX,
+        .pops_max = LIMIT_POPS_MAX,
     };
 }
 
@@ -56,6 +57,7 @@ struct engine *engine_create(const struct engine_options *options)
     engine->expiry_next_ms = UINT64_MAX;
     engine->expiry_since_ms = UINT64_MAX;
     calls_create(engine);
+    outbox_create(engine);
     return engine;
 }
 
@@ -65,6 +67,7 @@ void engine_destroy(struct engine *engine)
         return;
     }
     calls_destroy(engine);
+    outbox_destroy(engine);
     invocations_destroy(engine);
     tokens_destroy(engine);
     timers_destroy(engine);
@@ -194,23 +197,27 @@ uint64_t engine_hash(const struct engine *engine, struct slice a, struct slice b
     return hash_siphash64(&engine->table_key, (struct slice){joined, size});
 }
 
-static void refuse(struct engine *engine, const struct input_message *message, enum err_code code, const char *text)
+void engine_refuse(struct engine *engine, uint64_t waiter, const struct invocation_id *invocation, enum err_code code,
+                   const char *text)
 {
     struct effect_answer *answer = &engine_effect(engine, EFFECT_ANSWER)->answer;
 
-    answer->waiter = message->waiter;
+    answer->waiter = waiter;
     answer->kind = ANSWER_ERROR;
-    answer->invocation = message->invocation;
+    answer->invocation = *invocation;
     answer->code = code;
     answer->text = slice_of(text);
     answer->retry_after_ms = 1000;
+}
+
+static void refuse(struct engine *engine, const struct input_message *message, enum err_code code, const char *text)
+{
+    engine_refuse(engine, message->waiter, &message->invocation, code, text);
     metric_add(engine, METRIC_MESSAGES_REFUSED, 1);
 }
 
-/* What keeps a client's message out, or NULL. Only these answers leave before anything is on disk. */
-static const char *refusal(struct engine *engine, const struct input_message *message, enum err_code *out_code)
+const char *engine_is_away(const struct engine *engine, enum err_code *out_code)
 {
-    *out_code = ERR_OVERLOADED;
     if (engine->phase >= ENGINE_STOPPING) {
         *out_code = ERR_STOPPING;
         return "the host is stopping; send the request again when it is back";
@@ -219,6 +226,18 @@ static const char *refusal(struct engine *engine, const struct input_message *me
         *out_code = ERR_NOT_READY;
         return "the host is still recovering; send the request again in a moment";
     }
+    return NULL;
+}
+
+/* What keeps a client's message out, or NULL. Only these answers leave before anything is on disk. */
+static const char *refusal(struct engine *engine, const struct input_message *message, enum err_code *out_code)
+{
+    const char *why = engine_is_away(engine, out_code);
+
+    if (why != NULL) {
+        return why;
+    }
+    *out_code = ERR_OVERLOADED;
     if (engine->is_store_full || engine->figures.is_short ||
         engine->figures.bytes_used > engine->options.store_bytes_soft_max) {
         *out_code = ERR_STORE_FULL;
@@ -312,6 +331,7 @@ static void stop(struct engine *engine)
     engine->phase = ENGINE_STOPPING;
     if (was_ready) {
         invocations_stop(engine);
+        pops_stop(engine);
     }
 }
 
@@ -323,6 +343,9 @@ static void take_input(struct engine *engine, struct input *input)
         break;
     case INPUT_MESSAGE:
         take_message(engine, &input->message);
+        break;
+    case INPUT_POP:
+        pops_take(engine, &input->pop);
         break;
     case INPUT_RESULT:
         calls_result(engine, &input->result);
@@ -359,6 +382,9 @@ static void wake_one(struct engine *engine, struct wake *wake)
         break;
     case WAKE_READ:
         reads_again(engine, container_of(wake, struct read, wake));
+        break;
+    case WAKE_EGRESS:
+        pops_wake(engine, container_of(wake, struct egress, patience));
         break;
     }
 }

@@ -38,6 +38,7 @@ struct engine_options {
     size_t call_bytes_max;        /* of requests in flight, beyond the last one begun */
     uint32_t reads_in_flight_max;
     uint32_t scan_rows_max; /* rows of one read during recovery */
+    uint32_t pops_max;      /* clients that wait for a record at once */
 };
 
 /* Sensible values for everything but registry, metrics, random and wall_ms. */

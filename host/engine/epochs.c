@@ -229,8 +229,8 @@ static bool is_due(const struct engine *engine)
 {
     const struct change_set *open = engine->open;
 
-    return open->promise_count > 0 || engine->syncing.count > 0 || engine->phase != ENGINE_READY ||
-           engine->number_wanted > 0 || open->bytes >= engine->options.commit_bytes ||
+    return open->promise_count > 0 || engine->syncing.count > 0 || engine->pops_syncing.count > 0 ||
+           engine->phase != ENGINE_READY || engine->number_wanted > 0 || open->bytes >= engine->options.commit_bytes ||
            engine->now_ms >= open->opened_ms + engine->options.commit_interval_ms;
 }
 
@@ -313,4 +313,5 @@ void epochs_committed(struct engine *engine, const struct input_committed *input
         recovery_committed(engine);
     }
     calls_release_syncing(engine);
+    pops_committed(engine);
 }

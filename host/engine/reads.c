@@ -93,6 +93,12 @@ static void deliver(struct engine *engine, struct read *read, const struct input
         engine->expiry_read = NULL;
         expiry_rows(engine, rows);
         break;
+    case READ_RECORDS: {
+        struct egress *egress = read->subject;
+        egress->read = NULL;
+        pops_rows(engine, egress, rows);
+        break;
+    }
     case READ_SCAN:
         recovery_rows(engine, rows);
         break;

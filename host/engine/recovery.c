@@ -50,13 +50,7 @@ static enum err_code load_egress(struct engine *engine, uint32_t number, struct 
     if (record_get_egress(value, &space, &name, err) != ERR_NONE) {
         return err->code;
     }
-    const int32_t egress = registry_egress(engine->options.registry, space, name);
-    if (egress >= 0) {
-        engine->egress_numbers[egress] = number;
-    }
-    if (number > engine->egress_number_max) {
-        engine->egress_number_max = number;
-    }
+    outbox_load_egress(engine, number, space, name);
     return ERR_NONE;
 }
 
@@ -156,13 +150,7 @@ static enum err_code load_outbox(struct engine *engine, const struct row *row, s
     if (!key_read_outbox(row->key, &number, &record)) {
         return err_set(err, ERR_CORRUPT, "a key of table outbox has the wrong shape");
     }
-    engine->outbox_count++;
-    engine->outbox_bytes += row->value.size;
-    for (uint32_t i = 0; i < engine->options.registry->egress_count; i++) {
-        if (engine->egress_numbers[i] == number) {
-            engine->egress_bytes[i] += row->value.size;
-        }
-    }
+    outbox_load_record(engine, number, row->value.size);
     return ERR_NONE;
 }
 

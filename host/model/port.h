@@ -30,6 +30,13 @@ struct input_message {
     uint64_t timeout_ms;      /* of an ask */
 };
 
+/* A client takes the oldest record of a topic. Answered by exactly one EFFECT_ANSWER with the same waiter. */
+struct input_pop {
+    uint64_t waiter;
+    struct invocation_id invocation;
+    uint32_t egress; /* index in the registry */
+};
+
 /* How a call ended, seen from the edge. The blame is the engine's to find. */
 enum call_outcome {
     CALL_ANSWERED,    /* 2xx, right content type, parsed: `result` is set */
@@ -85,6 +92,7 @@ struct input_committed {
 enum input_kind {
     INPUT_START, /* first input of an engine: recover */
     INPUT_MESSAGE,
+    INPUT_POP,
     INPUT_RESULT,
     INPUT_ROWS,
     INPUT_COMMITTED,
@@ -95,6 +103,7 @@ struct input {
     enum input_kind kind;
     union {
         struct input_message message;
+        struct input_pop pop;
         struct input_result result;
         struct input_rows rows;
         struct input_committed committed;
@@ -152,6 +161,7 @@ struct effect_read {
 enum answer_kind {
     ANSWER_REPLY,    /* an ask was answered: `value` */
     ANSWER_ACCEPTED, /* a send is durable */
+    ANSWER_POPPED,   /* a record was taken for good: `value` */
     ANSWER_ERROR,
 };
 
@@ -159,7 +169,7 @@ struct effect_answer {
     uint64_t waiter;
     enum answer_kind kind;
     struct invocation_id invocation;
-    struct slice value;         /* TypedValue of a reply */
+    struct slice value;         /* TypedValue of a reply or a record */
     enum err_code code;         /* of an error */
     bool is_from_function;      /* the error is the function's own (a rejection) */
     struct slice text;          /* of an error: one sentence */

@@ -30,7 +30,33 @@ const struct function_config *registry_function(const struct registry *registry,
 int32_t registry_egress(const struct registry *registry, struct slice space, struct slice name)
 {
     for (uint32_t i = 0; i < registry->egress_count; i++) {
-        if (slice_equal(registry->egresses[i].space, space) && slice_equal(registry->egresses[i].name, name)) {
+        const struct egress_config *egress = &registry->egresses[i];
+        if (!egress->is_topic && slice_equal(egress->space, space) && slice_equal(egress->name, name)) {
+            return (int32_t)i;
+        }
+    }
+    return -1;
+}
+
+bool registry_is_playground_name(struct slice space, struct slice name)
+{
+    return slice_equal(name, PLAYGROUND_EGRESS) && slice_equal(space, PLAYGROUND_SPACE);
+}
+
+bool registry_is_playground(const struct registry *registry, struct slice space, struct slice name)
+{
+    bool has_egress = false;
+
+    for (uint32_t i = 0; i < registry->port_count; i++) {
+        has_egress |= registry->ports[i].is_egress;
+    }
+    return has_egress && registry_is_playground_name(space, name);
+}
+
+int32_t registry_topic(const struct registry *registry, struct slice topic)
+{
+    for (uint32_t i = 0; i < registry->egress_count; i++) {
+        if (registry->egresses[i].is_topic && slice_equal(registry->egresses[i].name, topic)) {
             return (int32_t)i;
         }
     }

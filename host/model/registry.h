@@ -47,12 +47,19 @@ struct egress_config {
     struct slice space;
     struct slice name;
     uint64_t bytes_max; /* of records waiting in the outbox */
+    bool is_topic;      /* a queue of the playground's egress: `name` is the topic */
+    uint32_t port;      /* of a topic: index of the port it is popped at */
 };
 
 /* A port of StateFun's playground, beside our own. */
 struct playground_port {
-    uint16_t port; /* 0: any free one */
+    uint16_t port;  /* 0: any free one */
+    bool is_egress; /* records are popped there; else messages are taken */
 };
+
+/* The one egress by which functions reach topics. Topics themselves stand in its namespace. */
+#define PLAYGROUND_SPACE SLICE("io.statefun.playground")
+#define PLAYGROUND_EGRESS SLICE("egress")
 
 struct registry {
     struct arena *arena;
@@ -69,5 +76,11 @@ struct registry {
 void registry_destroy(struct registry *registry); /* accepts NULL */
 /* The entry that serves namespace/name: the exact one first, then the wildcard. NULL: unknown function. */
 const struct function_config *registry_function(const struct registry *registry, struct slice space, struct slice name);
-/* The index of an egress, or -1. */
+/* The index of an egress that functions may name, or -1. */
 int32_t registry_egress(const struct registry *registry, struct slice space, struct slice name);
+/* True if this is the name of the playground's egress. */
+bool registry_is_playground_name(struct slice space, struct slice name);
+/* True if this is the playground's egress, and the module file has it: its records go to topics. */
+bool registry_is_playground(const struct registry *registry, struct slice space, struct slice name);
+/* The index of a topic among the egresses, or -1. */
+int32_t registry_topic(const struct registry *registry, struct slice topic);

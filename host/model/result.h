@@ -51,6 +51,9 @@ struct emitted {
     struct slice space;
     struct slice name;
     struct slice value;
+    struct slice topic; /* of a record for the playground's egress: the queue it is for; empty: it is no such record */
+    struct slice text;  /* and what waits there: a TypedValue, a string */
+    const char *fault;  /* of a record for that egress that is none: a sentence */
 };
 
 struct failure {

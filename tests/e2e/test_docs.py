@@ -78,7 +78,8 @@ class Demo:
     def translated(self, command: str) -> str:
         """A command with the ports and folders of this run."""
         for shown, real in self.ports.items():
-            command = re.sub(rf"(?<=localhost:){shown}\b|(?<=-port ){shown}\b", str(real), command)
+            places = rf"(?<=localhost:){shown}\b|(?<=-port ){shown}\b|(?<=port: ){shown}\b"
+            command = re.sub(places, str(real), command)
         return command.replace("build/demo-data", str(self.data))
 
     def await_ready(self) -> None:
@@ -96,7 +97,7 @@ class Demo:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     folder = tmp_path_factory.mktemp("demo")
-    ports = {shown: free_port() for shown in ("8090", "8095", "8000", "9090", "9095")}
+    ports = {shown: free_port() for shown in ("8090", "8095", "8000", "9090", "9091", "9095")}
     names = {"8090": "PROA_INGRESS_PORT", "8095": "PROA_ADMIN_PORT", "8000": "PROA_FUNCTION_PORT"}
     running = Demo(ports, folder / "demo-data", folder / "output")
     environment = {**os.environ, "PROA_DEMO_DATA": str(running.data)}

@@ -83,6 +83,10 @@ static void check_result(const struct result *result)
         check_text(result->emitted[i].space, 1, LIMIT_NAMESPACE_BYTES_MAX);
         check_text(result->emitted[i].name, 1, LIMIT_NAMESPACE_BYTES_MAX);
         check_value(result->emitted[i].value);
+        if (result->emitted[i].topic.size > 0) {
+            check_text(result->emitted[i].topic, 1, LIMIT_RECORD_BYTES_MAX);
+            check_value(result->emitted[i].text);
+        }
     }
     for (uint32_t i = 0; i < result->missing_count; i++) {
         const struct state_spec *spec = &result->missing[i];

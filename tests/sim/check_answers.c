@@ -116,6 +116,10 @@ static void check_error(struct sim *sim, struct message *message, uint32_t tag, 
 
 void check_answer(struct sim *sim, const struct effect_answer *answer, uint64_t given_from)
 {
+    if (answer->waiter >= WAITER_POP) {
+        pops_answer(sim, answer);
+        return;
+    }
     if (answer->waiter == 0 || answer->waiter > sim->message_count) {
         sim_fail(sim, LAW_9, "an answer to a client that does not exist");
         return;
@@ -148,6 +152,9 @@ void check_answer(struct sim *sim, const struct effect_answer *answer, uint64_t 
         if (!is_durable(sim, message)) {
             sim_fail(sim, LAW_4, "ask %u is answered, and is not on disk", tag);
         }
+        break;
+    case ANSWER_POPPED:
+        sim_fail(sim, LAW_3, "message %u is answered as a pop", tag);
         break;
     case ANSWER_ERROR:
         if (message->order >> 16 >= given_from) {

@@ -122,6 +122,20 @@ static void count_mail(struct sim *sim, const struct envelope *envelope, enum pl
     }
 }
 
+static void count_record(struct sim *sim, const struct outbox_record *record, bool is_there)
+{
+    uint32_t tag = 0;
+
+    if (!ledger_get_message(sim, record->value, &tag) || !pops_is_record(&sim->messages[tag])) {
+        return;
+    }
+    if (is_there) {
+        pops_stored(sim, tag, record->number);
+    } else {
+        pops_removed(sim, tag);
+    }
+}
+
 static void read_message_row(struct sim *sim, const struct disk_row *row, bool is_there)
 {
     struct envelope envelope;
@@ -141,6 +155,7 @@ static void read_message_row(struct sim *sim, const struct disk_row *row, bool i
         code = record_get_outbox(value, &outbox, &err);
         if (code == ERR_NONE) {
             count_message(sim, outbox.value, PLACE_OUTBOX, is_there);
+            count_record(sim, &outbox, is_there);
         }
     } else {
         const enum place place = row->table == STORE_MAIL ? PLACE_MAIL : PLACE_TIMER;

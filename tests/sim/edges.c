@@ -242,6 +242,9 @@ void edges_client(struct sim *sim, struct input *inputs, uint32_t *count, struct
         return;
     }
     (void)world_event(sim, EVENT_CLIENT, sim->now_ms + random_below(&sim->random, 120));
+    if (sim->engine != NULL) {
+        pops_client(sim, inputs, count);
+    }
     for (uint32_t i = 0; i < sends && sim->clients_left > 0 && *count < INPUTS_MAX && sim->engine != NULL; i++) {
         sim->clients_left--;
         client_message(sim, &inputs[(*count)++], arena);
@@ -257,5 +260,6 @@ void edges_stop_waiting(struct sim *sim)
             message->is_lost = true;
         }
     }
+    pops_stop_waiting(sim);
     sim->waiters_open = 0;
 }

@@ -51,14 +51,15 @@ static enum law run_once(struct sim_options *options, uint32_t pass, uint64_t *o
                plant_name(options->plant), sim->text);
     }
     if (options->is_traced) {
-        printf(
-            "seed=%llu steps=%u messages=%u calls=%llu epochs=%llu reads=%llu answers=%llu replies=%llu refused=%llu "
-            "crashes=%llu parked=%llu lives=%u\n",
-            (unsigned long long)options->seed, sim->steps, sim->message_count, (unsigned long long)sim->seen.calls,
-            (unsigned long long)sim->seen.epochs, (unsigned long long)sim->seen.reads,
-            (unsigned long long)sim->seen.answers, (unsigned long long)sim->seen.replies,
-            (unsigned long long)sim->seen.refused, (unsigned long long)sim->seen.crashes,
-            (unsigned long long)sim->seen.parked, sim->life);
+        printf("seed=%llu steps=%u messages=%u calls=%llu epochs=%llu reads=%llu answers=%llu replies=%llu "
+               "refused=%llu popped=%llu empty=%llu "
+               "crashes=%llu parked=%llu lives=%u\n",
+               (unsigned long long)options->seed, sim->steps, sim->message_count, (unsigned long long)sim->seen.calls,
+               (unsigned long long)sim->seen.epochs, (unsigned long long)sim->seen.reads,
+               (unsigned long long)sim->seen.answers, (unsigned long long)sim->seen.replies,
+               (unsigned long long)sim->seen.refused, (unsigned long long)sim->seen.popped,
+               (unsigned long long)sim->seen.empty, (unsigned long long)sim->seen.crashes,
+               (unsigned long long)sim->seen.parked, sim->life);
     }
     sim_destroy(sim);
     return law;

@@ -19,10 +19,12 @@ static const struct {
     [PLANT_LAW3_DROP_PUT] = {"law3-drop-put", LAW_3},
     [PLANT_LAW3_SPLIT_EPOCH] = {"law3-split-epoch", LAW_3},
     [PLANT_LAW4_EARLY] = {"law4-early", LAW_4},
+    [PLANT_LAW4_POP] = {"law4-pop", LAW_4},
     [PLANT_LAW5_LOSE_OP] = {"law5-lose-op", LAW_5},
     [PLANT_LAW5_SKIP_EPOCH] = {"law5-skip-epoch", LAW_5},
     [PLANT_LAW6_TWICE] = {"law6-twice", LAW_6},
     [PLANT_LAW6_LOSE] = {"law6-lose", LAW_6},
+    [PLANT_LAW6_POP] = {"law6-pop", LAW_6},
     [PLANT_LAW7_EARLY] = {"law7-early", LAW_7},
     [PLANT_LAW7_CANCEL] = {"law7-cancel", LAW_7},
     [PLANT_LAW8_CALLS] = {"law8-calls", LAW_8},
@@ -93,12 +95,15 @@ static struct epoch *copy_epoch(const struct epoch *epoch, uint32_t skip, uint32
     return copy;
 }
 
-static void drop_put(struct sim *sim, struct epoch *epoch)
+/* A record stays on disk that its client is handed, or something a result made does not come there. */
+static void drop_op(struct sim *sim, struct epoch *epoch)
 {
     for (uint32_t i = 0; i < epoch->op_count; i++) {
         const struct op *op = &epoch->ops[i];
-        if (op->kind != OP_DELETE && (op->table == STORE_OUTBOX || op->table == STORE_TIMER) &&
-            plant_strikes(sim, PLANT_LAW3_DROP_PUT, 1000)) {
+        const bool is_pop = op->kind == OP_DELETE && op->table == STORE_OUTBOX;
+        const bool is_item = op->kind != OP_DELETE && (op->table == STORE_OUTBOX || op->table == STORE_TIMER);
+        if ((is_pop && plant_strikes(sim, PLANT_LAW4_POP, 1000)) ||
+            (is_item && plant_strikes(sim, PLANT_LAW3_DROP_PUT, 1000))) {
             memmove(&epoch->ops[i], &epoch->ops[i + 1], (epoch->op_count - i - 1) * sizeof epoch->ops[0]);
             epoch->op_count--;
             return;
@@ -106,43 +111,46 @@ static void drop_put(struct sim *sim, struct epoch *epoch)
     }
 }
 
-struct find_mail {
+struct find_row {
     const struct epoch *epoch;
-    uint8_t key[8];
-    bool is_found;
+    enum store_table table;
+    struct key key; /* size 0: none was found */
 };
 
-static void find_mail_row(void *context, struct slice key, struct slice value)
+static void find_row(void *context, struct slice key, struct slice value)
 {
-    struct find_mail *find = context;
+    struct find_row *find = context;
 
     (void)value;
     for (uint32_t i = 0; i < find->epoch->op_count; i++) {
-        if (find->epoch->ops[i].table == STORE_MAIL && slice_equal(find->epoch->ops[i].key, key)) {
+        if (find->epoch->ops[i].table == find->table && slice_equal(find->epoch->ops[i].key, key)) {
             return;
         }
     }
-    check(key.size == sizeof find->key);
-    memcpy(find->key, key.data, key.size);
-    find->is_found = true;
+    memcpy(find->key.bytes, key.data, key.size);
+    find->key.size = (uint16_t)key.size;
 }
 
-static void lose_mail(struct sim *sim, struct epoch *epoch)
+/* The last row of a table that the epoch does not touch is gone with it. */
+static void lose_row(struct sim *sim, struct epoch *epoch, enum store_table table)
 {
-    struct find_mail find = {.epoch = epoch};
+    struct find_row find = {.epoch = epoch, .table = table};
 
-    store_memory_each(sim->store, STORE_MAIL, find_mail_row, &find);
-    if (find.is_found) {
-        epoch_add(epoch, OP_DELETE, STORE_MAIL, (struct slice){find.key, sizeof find.key}, SLICE_EMPTY);
+    store_memory_each(sim->store, table, find_row, &find);
+    if (find.key.size > 0) {
+        epoch_add(epoch, OP_DELETE, table, key_slice(&find.key), SLICE_EMPTY);
         epoch_sort(epoch);
     }
 }
 
 void plant_epoch(struct sim *sim, struct epoch *epoch)
 {
-    drop_put(sim, epoch);
+    drop_op(sim, epoch);
     if (plant_strikes(sim, PLANT_LAW6_LOSE, 300)) {
-        lose_mail(sim, epoch);
+        lose_row(sim, epoch, STORE_MAIL);
+    }
+    if (sim->topic.open == 0 && plant_strikes(sim, PLANT_LAW6_POP, 300)) {
+        lose_row(sim, epoch, STORE_OUTBOX); /* the topic's, if it has any: it comes last */
     }
     if (epoch->op_count > 3 && plant_strikes(sim, PLANT_LAW3_SPLIT_EPOCH, 300)) {
         struct epoch *half = copy_epoch(epoch, NONE, epoch->op_count / 2);

@@ -191,10 +191,14 @@ static void add_egress(struct making *making, uint32_t parent)
     message->egress = random_below(&making->random, EGRESSES_MAX);
     message->is_unroutable = random_chance(&making->random, 50);
     const struct egress_config *egress = &making->sim->registry->egresses[message->egress];
-    making->result->emitted[making->result->emitted_count++] =
-        (struct emitted){.space = egress->space,
-                         .name = message->is_unroutable ? SLICE("nowhere") : egress->name,
-                         .value = item_value(making, tag)};
+    const struct slice name = message->is_unroutable ? SLICE("nowhere") : egress->name;
+    struct emitted *emitted = &making->result->emitted[making->result->emitted_count++];
+    *emitted = (struct emitted){.space = egress->space, .name = name, .value = item_value(making, tag)};
+    if (egress->is_topic) { /* as the decoder leaves it */
+        emitted->name = PLAYGROUND_EGRESS;
+        emitted->topic = name;
+        emitted->text = emitted->value;
+    }
 }
 
 static bool has_room(const struct making *making)

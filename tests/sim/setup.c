@@ -65,8 +65,14 @@ static void setup_registry(struct sim *sim)
     registry->egresses = arena_alloc(arena, EGRESSES_MAX * sizeof registry->egresses[0]);
     const uint64_t egress_bytes_max =
         random_chance(&sim->random, 100) ? random_between(&sim->random, 100, 20000) : 1 << 30;
-    registry->egresses[0] = (struct egress_config){SLICE("sim"), SLICE("e0"), egress_bytes_max};
-    registry->egresses[1] = (struct egress_config){SLICE("sim"), SLICE("e1"), 1 << 30};
+    registry->egresses[0] =
+        (struct egress_config){.space = SLICE("sim"), .name = SLICE("e0"), .bytes_max = egress_bytes_max};
+    registry->egresses[1] = (struct egress_config){.space = SLICE("sim"), .name = SLICE("e1"), .bytes_max = 1 << 30};
+    registry->egresses[EGRESS_TOPIC] =
+        (struct egress_config){.space = PLAYGROUND_SPACE, .name = SLICE("t0"), .bytes_max = 1 << 30, .is_topic = true};
+    registry->port_count = 1;
+    registry->ports = arena_alloc(arena, sizeof registry->ports[0]);
+    registry->ports[0].is_egress = true;
     sim->registry = registry;
 }
 
@@ -154,6 +160,7 @@ static void setup_limits(struct sim *sim)
     options->timers_max = is_tiny ? random_between(random, 2, 60) : 10000;
     options->calls_in_flight_max = is_tiny ? random_between(random, 1, 8) : 256;
     options->reads_in_flight_max = is_tiny ? random_between(random, 1, 4) : 64;
+    options->pops_max = is_tiny ? random_between(random, 1, 10) : 1000;
     options->scan_rows_max = is_tiny ? random_between(random, 1, 7) : 256;
     if (random_chance(random, 100)) {
         options->types_max = random_between(random, 1, 4);

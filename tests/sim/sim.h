@@ -24,14 +24,17 @@ enum {
     INSTANCES_MAX = 48,
     STATES_MAX = 5, /* state values a function knows; 0 is its log */
     ENDPOINTS_MAX = 3,
-    EGRESSES_MAX = 2,
+    EGRESSES_MAX = 3,
+    EGRESS_TOPIC = 2, /* the one that clients pop */
+    POPS_MAX = 30000,
     TOKENS_MAX = 4,
     MESSAGES_MAX = 60000,
     ITEMS_MAX = 8, /* outgoing items of one result */
     INPUTS_MAX = 64,
 };
 #define NONE UINT32_MAX
-#define WAITER_PLANTED UINT64_MAX /* of a client that does not exist */
+#define WAITER_POP (UINT64_C(1) << 40) /* and the number of the pop */
+#define WAITER_PLANTED UINT64_MAX      /* of a client that does not exist */
 
 enum law { LAW_NONE, LAW_1, LAW_2, LAW_3, LAW_4, LAW_5, LAW_6, LAW_7, LAW_8, LAW_9, LAW_10 };
 
@@ -94,7 +97,9 @@ struct message {
     bool was_seen;                /* it once had a place */
     bool is_gone;                 /* it had a place and has none any more, or was cancelled */
     bool is_cancelled;
-    bool is_touched; /* by the epoch being looked at */
+    bool is_touched;     /* by the epoch being looked at */
+    uint64_t disk_epoch; /* of a record: that brought it to the disk */
+    bool is_popped;      /* a client has it */
 };
 
 struct change {
@@ -202,6 +207,23 @@ struct disk {
     uint32_t touched_capacity;
 };
 
+/* ---- pops ---------------------------------------------------------------------------------------------- */
+
+struct pop {
+    uint64_t disk_epoch; /* newest on disk when it was given */
+    uint32_t step;       /* of the world, when it was given */
+    bool is_over;        /* answered, or its connection broke */
+};
+
+struct topic {
+    struct pop *pops; /* by number; 0 is unused */
+    uint32_t count;
+    uint32_t open;         /* under way */
+    uint32_t removed;      /* records gone from the disk for one of those */
+    uint64_t removed_last; /* number of the newest of all that ever went */
+    uint64_t popped_last;  /* that a client got */
+};
+
 /* ---- the world ---------------------------------------------------------------------------------------- */
 
 struct call {
@@ -279,10 +301,12 @@ enum plant {
     PLANT_LAW3_DROP_PUT,
     PLANT_LAW3_SPLIT_EPOCH,
     PLANT_LAW4_EARLY,
+    PLANT_LAW4_POP,
     PLANT_LAW5_LOSE_OP,
     PLANT_LAW5_SKIP_EPOCH,
     PLANT_LAW6_TWICE,
     PLANT_LAW6_LOSE,
+    PLANT_LAW6_POP,
     PLANT_LAW7_EARLY,
     PLANT_LAW7_CANCEL,
     PLANT_LAW8_CALLS,
@@ -363,10 +387,11 @@ struct sim {
     uint32_t waiters_open;
     uint32_t clients_left; /* messages the clients will still make */
     struct disk disk;
+    struct topic topic;
     uint32_t plant_count; /* times the plant struck */
 
     struct { /* for the summary */
-        uint64_t answers, epochs, crashes, refused, calls, parked, reads, replies;
+        uint64_t answers, epochs, crashes, refused, calls, parked, reads, replies, popped, empty;
     } seen;
 };
 
@@ -428,6 +453,15 @@ void edges_snapshot(struct sim *sim, struct event *event);
 void edges_client(struct sim *sim, struct input *inputs, uint32_t *count, struct arena *arena);
 void edges_result(struct sim *sim, struct event *event, struct input *input);
 void edges_stop_waiting(struct sim *sim); /* all clients' connections break */
+
+/* pops.c: clients that take records of the topic, and the checker of what they get. */
+void pops_client(struct sim *sim, struct input *inputs, uint32_t *count);
+void pops_answer(struct sim *sim, const struct effect_answer *answer);
+/* A record of the topic came to the disk, or left it. */
+void pops_stored(struct sim *sim, uint32_t tag, uint64_t number);
+void pops_removed(struct sim *sim, uint32_t tag);
+void pops_stop_waiting(struct sim *sim);
+bool pops_is_record(const struct message *message); /* of the topic */
 
 /* disk.c */
 void disk_apply(struct sim *sim, const struct epoch *epoch, uint64_t sealed_ms);

@@ -544,6 +544,7 @@ void sim_destroy(struct sim *sim)
         free(sim->instances[i].id);
         free(sim->instances[i].log);
     }
+    free(sim->topic.pops);
     disk_done(&sim->disk);
     epoch_destroy(sim->late);
     store_close(sim->store);

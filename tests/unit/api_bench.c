@@ -53,6 +53,25 @@ bool runner_post(struct runner *runner, const struct input_message *message)
     return true;
 }
 
+bool runner_pop(struct runner *runner, const struct input_pop *pop)
+{
+    (void)runner;
+    if (bench.is_full) {
+        return false;
+    }
+    assert_true(bench.popped_count < POSTED_MAX);
+    bench.popped[bench.popped_count++] = *pop;
+    if (!bench.is_holding) {
+        const struct effect_answer answer = {.waiter = pop->waiter,
+                                             .kind = bench.record.size > 0 ? ANSWER_POPPED : ANSWER_ERROR,
+                                             .code = ERR_EMPTY,
+                                             .invocation = pop->invocation,
+                                             .value = bench.record};
+        ingress_answer(bench.ingress, &answer);
+    }
+    return true;
+}
+
 bool engine_is_ready(const struct engine *engine)
 {
     (void)engine;
@@ -87,9 +106,9 @@ struct http_server *open_server(http_handler *handler, void *context) LOOP_THREA
     return server;
 }
 
-static struct http_server *open_door(bool has_api, bool has_instances) LOOP_THREAD
+static struct http_server *open_door(bool has_api, bool has_instances, uint32_t topic_ports) LOOP_THREAD
 {
-    struct door *door = ingress_door(bench.ingress, has_api, has_instances);
+    struct door *door = ingress_door(bench.ingress, has_api, has_instances, topic_ports);
     struct http_server *server = open_server(ingress_handle, door);
 
     ingress_serve(door, server);
@@ -100,6 +119,7 @@ int bench_set_up(void **state)
 {
     struct err err;
     static struct function_config functions[3];
+    static struct egress_config egresses[3];
     (void)state;
     thread_assume(&thread_loop);
     (void)signal(SIGPIPE, SIG_IGN);
@@ -108,16 +128,23 @@ int bench_set_up(void **state)
         .space = SLICE("example"), .name = SLICE("counter"), .takes = SLICE("io.statefun.types/int")};
     functions[1] = (struct function_config){.space = SLICE("example"), .name = SLICE("echo")};
     functions[2] = (struct function_config){.space = SLICE("shop"), .name = SLICE("*"), .takes = SLICE("shop/Order")};
-    bench.registry = (struct registry){.functions = functions, .function_count = 3};
+    egresses[0] = (struct egress_config){.space = SLICE("example"), .name = SLICE("greetings")};
+    egresses[1] =
+        (struct egress_config){.space = PLAYGROUND_SPACE, .name = SLICE("greetings"), .is_topic = true, .port = 0};
+    egresses[2] =
+        (struct egress_config){.space = PLAYGROUND_SPACE, .name = SLICE("receipts"), .is_topic = true, .port = 1};
+    bench.registry =
+        (struct registry){.functions = functions, .function_count = 3, .egresses = egresses, .egress_count = 3};
     bench.metrics = metrics_create();
     assert_int_equal(loop_create(&bench.loop, &err), ERR_NONE);
     assert_int_equal(helper_create(bench.loop, 1, 2, &bench.helper, &err), ERR_NONE);
     const struct ingress_options options = {
         .registry = &bench.registry, .helper = bench.helper, .metrics = bench.metrics};
     assert_int_equal(ingress_create(&options, &bench.ingress, &err), ERR_NONE);
-    bench.server = open_door(true, false);
-    bench.playground = open_door(false, true);
-    bench.shared = open_door(true, true);
+    bench.server = open_door(true, false, 0);
+    bench.playground = open_door(false, true, 0);
+    bench.topics = open_door(false, false, 1);
+    bench.shared = open_door(true, true, 3);
     bench.admin = admin_create(&(struct admin_options){.metrics = bench.metrics});
     bench.admin_server = open_server(admin_handle, bench.admin);
     admin_serve(bench.admin, bench.admin_server);
@@ -131,6 +158,7 @@ int bench_tear_down(void **state)
     helper_destroy(bench.helper);
     http_server_close(bench.server);
     http_server_close(bench.playground);
+    http_server_close(bench.topics);
     http_server_close(bench.shared);
     http_server_close(bench.admin_server);
     ingress_destroy(bench.ingress);
@@ -147,6 +175,7 @@ void turn(void) LOOP_THREAD
     loop_poll(bench.loop, 1);
     http_server_run(bench.server);
     http_server_run(bench.playground);
+    http_server_run(bench.topics);
     http_server_run(bench.shared);
     http_server_run(bench.admin_server);
 }

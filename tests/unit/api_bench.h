@@ -31,7 +31,8 @@ struct bench {
     struct helper *helper;
     struct http_server *server;     /* the ingress port */
     struct http_server *playground; /* a port of the playground */
-    struct http_server *shared;     /* an ingress port that the playground has too */
+    struct http_server *topics;     /* a port with the topic greetings */
+    struct http_server *shared;     /* an ingress port with all that the playground has, the topic receipts too */
     struct http_server *admin_server;
     struct ingress *ingress;
     struct admin *admin;
@@ -39,6 +40,9 @@ struct bench {
     struct registry registry;
     struct posted posted[POSTED_MAX];
     uint32_t posted_count;
+    struct input_pop popped[POSTED_MAX];
+    uint32_t popped_count;
+    struct slice record; /* what a pop gets; empty: nothing waits */
     bool is_full;
     bool is_ready;
     bool is_holding; /* messages are not answered by themselves */

@@ -10,7 +10,8 @@ enum { ITEMS_MAX = 16 };
 
 static struct endpoint_config endpoints[2];
 static struct function_config functions[2];
-static struct egress_config egresses[1];
+static struct egress_config egresses[3];
+static struct playground_port ports[1] = {{.is_egress = true}};
 
 static void copy_text(char *to, size_t bytes, struct slice text)
 {
@@ -37,13 +38,19 @@ void bench_open(struct bench *bench)
     }
     functions[0] = (struct function_config){SLICE("example"), SLICE("*"), SLICE_EMPTY, 0};
     functions[1] = (struct function_config){SLICE("slow"), SLICE("*"), SLICE_EMPTY, 1};
-    egresses[0] = (struct egress_config){SLICE("example"), SLICE("out"), 1 << 20};
+    egresses[0] = (struct egress_config){.space = SLICE("example"), .name = SLICE("out"), .bytes_max = 1 << 20};
+    egresses[1] = (struct egress_config){
+        .space = PLAYGROUND_SPACE, .name = SLICE("greetings"), .bytes_max = 2000, .is_topic = true};
+    egresses[2] = (struct egress_config){
+        .space = PLAYGROUND_SPACE, .name = SLICE("quiet"), .bytes_max = 1 << 20, .is_topic = true};
     bench->registry = (struct registry){.endpoints = endpoints,
                                         .functions = functions,
                                         .egresses = egresses,
                                         .endpoint_count = 2,
                                         .function_count = 2,
-                                        .egress_count = 1};
+                                        .egress_count = 3,
+                                        .ports = ports,
+                                        .port_count = 1};
     bench->store = store_memory_create();
     bench->metrics = metrics_create();
     bench_start(bench);
@@ -107,7 +114,7 @@ static void keep_answer(struct bench *bench, const struct effect_answer *effect)
     assert_true(bench->answer_count < 64);
     assert_null(bench_answer(bench, effect->waiter) == answer ? NULL : bench_answer(bench, effect->waiter));
     *answer = (struct seen_answer){.waiter = effect->waiter, .kind = effect->kind, .code = effect->code};
-    copy_text(answer->value, sizeof answer->value, effect->kind == ANSWER_REPLY ? effect->value : effect->text);
+    copy_text(answer->value, sizeof answer->value, effect->kind == ANSWER_ERROR ? effect->text : effect->value);
 }
 
 /* Does what an effect asks for; an answer of the disk goes to *next. */
@@ -220,6 +227,16 @@ uint64_t bench_send(struct bench *bench, const char *name, const char *id, const
     return post(bench, (struct input_message){.delay_ms = delay_ms}, name, id, value);
 }
 
+uint64_t bench_pop(struct bench *bench, uint32_t egress)
+{
+    const uint64_t waiter = ++bench->invocation_next;
+    struct input input = {.kind = INPUT_POP, .pop = {.waiter = waiter, .egress = egress}};
+
+    memcpy(input.pop.invocation.bytes, &waiter, sizeof waiter);
+    bench_settle(bench, &input, 1);
+    return waiter;
+}
+
 struct pending_call bench_take_call(struct bench *bench)
 {
     assert_true(bench->call_count > 0);
@@ -282,7 +299,18 @@ void result_set(struct result *result, const char *state, const char *value)
 
 void result_emit(struct result *result, const char *name, const char *value)
 {
-    result->emitted[result->emitted_count++] = (struct emitted){SLICE("example"), slice_of(name), slice_of(value)};
+    result->emitted[result->emitted_count++] =
+        (struct emitted){.space = SLICE("example"), .name = slice_of(name), .value = slice_of(value)};
+}
+
+void result_record(struct result *result, const char *topic, const char *text)
+{
+    result->emitted[result->emitted_count++] = (struct emitted){.space = PLAYGROUND_SPACE,
+                                                                .name = PLAYGROUND_EGRESS,
+                                                                .value = SLICE("as it came"),
+                                                                .topic = slice_of(topic),
+                                                                .text = arena_copy(result->arena, slice_of(text)),
+                                                                .fault = topic[0] == 0 ? "it is no record" : NULL};
 }
 
 void result_missing(struct result *result, const char *state, enum expiry_mode mode, int64_t expire_ms)

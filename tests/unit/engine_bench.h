@@ -47,7 +47,10 @@ struct bench {
     uint64_t invocation_next;
 };
 
-/* Two endpoints: namespace example (index 0) and slow (index 1, run_ahead off); one egress example/out. */
+enum { EGRESS_OUT, EGRESS_GREETINGS, EGRESS_QUIET };
+
+/* Two endpoints: namespace example (index 0) and slow (index 1, run_ahead off); the egress example/out, and the topics
+ * greetings (at most 2,000 bytes wait) and quiet. */
 void bench_open(struct bench *bench);
 void bench_start(struct bench *bench); /* a new engine on the same store, recovered */
 void bench_crash(struct bench *bench); /* the engine is gone, and with it what is not in the store */
@@ -58,6 +61,7 @@ void bench_commit(struct bench *bench); /* lets a held epoch through */
 void bench_advance(struct bench *bench, uint64_t ms);
 uint64_t bench_ask(struct bench *bench, const char *name, const char *id, const char *value);
 uint64_t bench_send(struct bench *bench, const char *name, const char *id, const char *value, uint64_t delay_ms);
+uint64_t bench_pop(struct bench *bench, uint32_t egress);
 /* Takes the oldest call; fails the test if there is none. */
 struct pending_call bench_take_call(struct bench *bench);
 const struct seen_answer *bench_answer(const struct bench *bench, uint64_t waiter); /* NULL: none yet */
@@ -70,6 +74,7 @@ void result_delay(struct result *result, int64_t delay_ms, const char *name, con
 void result_cancel(struct result *result, const char *token);
 void result_set(struct result *result, const char *state, const char *value); /* NULL: delete */
 void result_emit(struct result *result, const char *name, const char *value);
+void result_record(struct result *result, const char *topic, const char *text); /* topic "": it is none */
 void result_missing(struct result *result, const char *state, enum expiry_mode mode, int64_t expire_ms);
 void result_fail(struct result *result, uint32_t index, const char *code, bool is_retryable);
 void bench_result(struct bench *bench, uint64_t call, struct result *result);

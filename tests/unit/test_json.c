@@ -232,6 +232,42 @@ static void strings_are_always_json(void **state)
     buf_done(&out);
 }
 
+static void objects_of_texts_are_taken_apart(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"topic", "payload"};
+    static const struct {
+        const char *text;
+        const char *says;
+    } wrongs[] = {
+        {"", "it is empty"},
+        {"{", "not JSON"},
+        {"[]", "not a JSON object"},
+        {"{\"topic\":\"a\"}", "no member \"payload\""},
+        {"{\"topic\":\"a\",\"payload\":5}", "\"payload\" is not a string"},
+        {"{\"topic\":null,\"payload\":\"b\"}", "\"topic\" is not a string"},
+        {"{\"topic\":\"a\",\"payload\":\"b\",\"key\":1}", "a member \"key\""},
+        {"{\"topic\":\"a\",\"payload\":\"b\",\"topic\":\"c\"}", "duplicate"},
+        {"{\"topic\":\"a\",\"payload\":\"\\ud800\"}", "not JSON"},
+    };
+    struct arena *arena = arena_create(1 << 20);
+    struct slice texts[2];
+    struct err err;
+
+    assert_int_equal(
+        json_get_texts(SLICE("{\"payload\":\"\",\"topic\":\"\\u00e4\\u0000\"}"), names, 2, arena, texts, &err),
+        ERR_NONE);
+    assert_true(slice_equal(texts[0], SLICE("\xc3\xa4\0")));
+    assert_int_equal(texts[1].size, 0);
+    for (size_t i = 0; i < sizeof wrongs / sizeof wrongs[0]; i++) {
+        assert_int_equal(json_get_texts(slice_of(wrongs[i].text), names, 2, arena, texts, &err), ERR_BAD_VALUE);
+        if (strstr(err.text, wrongs[i].says) == NULL) {
+            fail_msg("%s: %s", wrongs[i].text, err.text);
+        }
+    }
+    arena_destroy(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +280,7 @@ int main(void)
         cmocka_unit_test(wrong_scalars_say_what_to_send),
         cmocka_unit_test(values_have_three_forms),
         cmocka_unit_test(strings_are_always_json),
+        cmocka_unit_test(objects_of_texts_are_taken_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

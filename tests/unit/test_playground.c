@@ -120,14 +120,78 @@ static void one_listener_may_have_both(void **state)
     is_problem_at(bench.server, "PUT /example/counter/s HTTP/1.1", "5", 404, "not_found", "/v1/ask");
 }
 
+#define STRING_HEAD "\x0a\x18io.statefun.types/string\x10\x01\x1a"
+
+static void a_record_comes_as_text(void **state)
+{
+    (void)state;
+    bench.record = SLICE(STRING_HEAD "\x09\x0a\x07Hi \xc3\xbc!\n");
+    assert_int_equal(ask_at(bench.topics, "GET /greetings HTTP/1.1", ""), 200);
+    has("Content-Type: text/plain; charset=utf-8\r\n");
+    has("Proa-Invocation: ");
+    assert_string_equal(body_of(bench_text), "Hi \xc3\xbc!\n");
+    assert_int_equal(bench.popped_count, 1);
+    assert_int_equal(bench.popped[0].egress, 1);
+    bench.record = SLICE("\x0a\x18io.statefun.types/string\x10\x01"); /* the empty text */
+    assert_int_equal(ask_at(bench.topics, "GET /greetings HTTP/1.1", ""), 200);
+    assert_string_equal(body_of(bench_text), "");
+    bench.record = SLICE("\x0a\x03"
+                         "a/b\x10\x01\x1a\x01x"); /* of an egress of ours, from before */
+    assert_int_equal(ask_at(bench.topics, "GET /greetings HTTP/1.1", ""), 200);
+    has("Content-Type: application/vnd.a/b\r\n");
+    assert_int_equal(bench.posted_count, 0);
+}
+
+static void an_empty_topic_is_404(void **state)
+{
+    (void)state;
+    is_problem_at(bench.topics, "GET /greetings HTTP/1.1", "", 404, "empty", "No record waits");
+    assert_int_equal(bench.popped_count, 1);
+    assert_int_equal(ask_at(bench.shared, "GET /receipts HTTP/1.1", ""), 404);
+    assert_int_equal(bench.popped[1].egress, 2);
+}
+
+static void topics_have_a_port(void **state)
+{
+    (void)state;
+    is_problem_at(bench.topics, "GET /greeting HTTP/1.1", "", 404, "not_found", "did you mean greetings?");
+    is_problem_at(bench.topics, "GET /receipts HTTP/1.1", "", 404, "not_found", "this port has greetings");
+    is_problem_at(bench.shared, "GET /other HTTP/1.1", "", 404, "not_found", "this port has greetings, receipts");
+    is_problem_at(bench.topics, "GET / HTTP/1.1", "", 400, "bad_path", "topic is empty");
+    is_problem_at(bench.topics, "GET /a/b HTTP/1.1", "", 404, "not_found", "GET /{topic}");
+    is_problem_at(bench.topics, "PUT /example/counter/a HTTP/1.1", "x", 404, "not_found", "GET /{topic}");
+    is_problem_at(bench.server, "GET /greetings HTTP/1.1", "", 404, "not_found", "/v1/ask");
+    is_problem_at(bench.topics, "GET /greetings?wait=1s HTTP/1.1", "", 400, "bad_request", "takes none");
+    assert_int_equal(bench.popped_count, 0);
+}
+
+static void only_get_pops(void **state)
+{
+    static const char *const methods[] = {"POST", "PUT", "DELETE"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        char line[100];
+        (void)snprintf(line, sizeof line, "%s /greetings HTTP/1.1", methods[i]);
+        is_problem_at(bench.topics, line, "", 405, "method_not_allowed", "Allow: GET\r\n");
+    }
+    assert_int_equal(ask_at(bench.topics, "HEAD /greetings HTTP/1.1", ""), 405);
+    has("Allow: GET\r\n");
+    assert_int_equal(ask_at(bench.topics, "OPTIONS /greetings HTTP/1.1", ""), 204);
+    has("Allow: GET\r\n");
+    assert_int_equal(bench.popped_count, 0);
+}
+
 static void a_stopping_or_crowded_host_says_so(void **state)
 {
     (void)state;
     bench.is_full = true;
     is_problem_at(bench.playground, "PUT /example/counter/a HTTP/1.1", "x", 503, "overloaded", "Retry-After: 1\r\n");
+    is_problem_at(bench.topics, "GET /greetings HTTP/1.1", "", 503, "overloaded", "Retry-After: 1\r\n");
     thread_assume(&thread_loop);
     ingress_stop(bench.ingress);
     is_problem_at(bench.playground, "PUT /example/counter/a HTTP/1.1", "x", 503, "stopping", "Retry-After: 1\r\n");
+    is_problem_at(bench.topics, "GET /greetings HTTP/1.1", "", 503, "stopping", "Retry-After: 1\r\n");
 }
 
 int main(void)
@@ -138,6 +202,10 @@ int main(void)
         CASE(any_other_body_is_a_string_that_sdks_can_read),
         CASE(other_methods_and_paths_say_what_is_taken),
         CASE(one_listener_may_have_both),
+        CASE(a_record_comes_as_text),
+        CASE(an_empty_topic_is_404),
+        CASE(topics_have_a_port),
+        CASE(only_get_pops),
         CASE(a_stopping_or_crowded_host_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

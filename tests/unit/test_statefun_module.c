@@ -412,10 +412,6 @@ static void other_kinds_are_refused(void **state)
         {"kind: io.statefun.kafka.v1/egress\n",
          "m.yaml:1: kind io.statefun.kafka.v1/egress: the host does not write to Kafka yet; declare a proa.v1/egress "
          "with the same name, where the records wait\n"},
-        {"kind: io.statefun.playground.v1/egress\nspec: {port: 8091, topics: [greetings]}\n",
-         "m.yaml:1: kind io.statefun.playground.v1/egress: the playground's door is not built yet; declare a "
-         "proa.v1/egress with the name io.statefun.playground/egress and print it with proa egress while the host is "
-         "stopped\n"},
         {"kind: io.statefun.kafka.v1/ingress\nspec: {id: a/b, address: 'k:9092'}\n---\n"
          "kind: io.statefun.kafka.v1/egress\nspec: {id: a/b}\n",
          "m.yaml:1: kind io.statefun.kafka.v1/ingress: the host does not read Kafka yet; let a consumer send each "
@@ -462,6 +458,54 @@ static void ports_of_the_playground(void **state)
     assert_int_equal(registry->port_count, 2);
     assert_int_equal(registry->ports[0].port, 8090);
     assert_int_equal(registry->ports[1].port, 0);
+    assert_wrong(wrongs, sizeof wrongs / sizeof wrongs[0]);
+}
+
+#define EGRESS(spec) "kind: io.statefun.playground.v1/egress\nspec: {" spec "}\n---\n"
+#define OURS "kind: proa.v1/egress\nspec: {name: io.statefun.playground/egress}\n---\n"
+
+static void topics_of_the_playground(void **state)
+{
+    (void)state;
+    static const struct wrong wrongs[] = {
+        {EGRESS("port: 1, topics: [a]") EGRESS("port: 2, topics: [b, a]"),
+         "m.yaml:5: the topic io.statefun.playground/a is already there, given at m.yaml:2\n"},
+        {EGRESS("port: 1, topics: [a]") EGRESS("port: 1, topics: [b]"),
+         "m.yaml:5: the port 1 is already taken, given at m.yaml:2\n"},
+        {EGRESS("topics: [a]"), "m.yaml:2: spec has no key port, which must be there\n"},
+        {EGRESS("port: 1"), "m.yaml:2: spec has no key topics, which must be there\n"},
+        {EGRESS("port: 1, topics: []"), "m.yaml:2: topics is empty; name at least one, as in [greetings]\n"},
+        {EGRESS("port: 1, topics: a"), "m.yaml:2: topics is a list; write it as in [one, two]\n"},
+        {EGRESS("port: 1, topics: [[a], a/b, '', 'a b', '*']"),
+         "m.yaml:2: a topic is a text, as in [greetings]\n"
+         "m.yaml:2: a topic has no slash: it is one segment of a path\n"
+         "m.yaml:2: a topic is one word of at most 128 bytes, as in [greetings]\n"
+         "m.yaml:2: a topic is one word of at most 128 bytes, as in [greetings]\n"
+         "m.yaml:2: a topic is one word of at most 128 bytes, as in [greetings]\n"},
+        {OURS EGRESS("port: 1, topics: [a]"),
+         "m.yaml:5: the egress io.statefun.playground/egress is already there, given at m.yaml:2\n"},
+        {EGRESS("port: 1, topics: [a]") OURS,
+         "m.yaml:5: the egress io.statefun.playground/egress is that of the playground, given at m.yaml:2\n"},
+    };
+    const struct slice space = SLICE("io.statefun.playground");
+
+    (void)take(V2 "---\n" INGRESS("8090") EGRESS("port: 8091, topics: [greetings, receipts]")
+                   EGRESS("port: 8090, topics: [late]"),
+               "");
+    assert_int_equal(registry->port_count, 3);
+    assert_false(registry->ports[0].is_egress);
+    assert_true(registry->ports[1].is_egress && registry->ports[2].is_egress);
+    assert_int_equal(registry->egress_count, 3);
+    assert_int_equal(registry->egresses[2].port, 2);
+    assert_int_equal(registry->egresses[0].bytes_max, 1 << 30);
+    assert_int_equal(registry_topic(registry, SLICE("receipts")), 1);
+    assert_int_equal(registry_topic(registry, SLICE("other")), -1);
+    assert_int_equal(registry_egress(registry, space, SLICE("receipts")), -1); /* functions name the egress only */
+    assert_true(registry_is_playground(registry, space, SLICE("egress")));
+    assert_false(registry_is_playground(registry, space, SLICE("receipts")));
+    (void)take(V2 "---\n" OURS, "");
+    assert_false(registry_is_playground(registry, space, SLICE("egress")));
+    assert_int_equal(registry_egress(registry, space, SLICE("egress")), 0);
     assert_wrong(wrongs, sizeof wrongs / sizeof wrongs[0]);
 }
 
@@ -578,7 +622,7 @@ int main(void)
         TEST(mistakes_in_endpoints),     TEST(certificates_are_refused),
         TEST(other_kinds_are_refused),   TEST(the_form_of_3_0_is_refused),
         TEST(durations_in_flinks_forms), TEST(the_page_is_current),
-        TEST(ports_of_the_playground),
+        TEST(ports_of_the_playground),   TEST(topics_of_the_playground),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

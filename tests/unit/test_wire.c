@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "arena.h"
+#include "registry.h"
 #include "wire.h"
 #include "wire.pb-c.h"
 
@@ -361,6 +362,81 @@ static void a_failure_keeps_its_sentence(void **state)
     assert_int_equal(get_result(broken, 1, &result), ERR_BAD_ANSWER);
 }
 
+/* An answer with one record for an egress, and what became of it. */
+static const struct emitted *emit_record(struct slice name, const char *typename_, struct slice record,
+                                         struct result **out)
+{
+    Proa__V1__FromFunction answer = PROA__V1__FROM_FUNCTION__INIT;
+    Proa__V1__FromFunction__InvocationResponse done = PROA__V1__FROM_FUNCTION__INVOCATION_RESPONSE__INIT;
+    Proa__V1__FromFunction__EgressMessage message = PROA__V1__FROM_FUNCTION__EGRESS_MESSAGE__INIT;
+    Proa__V1__FromFunction__EgressMessage *messages[] = {&message};
+
+    buf_clear(&buf);
+    wire_put_typed_value(&buf,
+                         &(struct typed_value){.typename_ = slice_of(typename_), .has_value = true, .value = record});
+    const struct slice value = arena_copy(arena, buf_slice(&buf));
+    message.egress_namespace =
+        (ProtobufCBinaryData){PLAYGROUND_SPACE.size, (uint8_t *)(uintptr_t)PLAYGROUND_SPACE.data};
+    message.egress_type = (ProtobufCBinaryData){name.size, (uint8_t *)(uintptr_t)name.data};
+    message.argument = (ProtobufCBinaryData){value.size, (uint8_t *)(uintptr_t)value.data};
+    done.n_outgoing_egresses = 1;
+    done.outgoing_egresses = messages;
+    answer.response_case = PROA__V1__FROM_FUNCTION__RESPONSE_INVOCATION_RESULT;
+    answer.invocation_result = &done;
+    const size_t size = proa__v1__from_function__get_packed_size(&answer);
+    uint8_t *body = arena_alloc(arena, size);
+    assert_int_equal(proa__v1__from_function__pack(&answer, body), size);
+    assert_int_equal(get_result((struct slice){body, size}, 1, out), ERR_NONE);
+    assert_int_equal((*out)->emitted_count, 1);
+    assert_slice((*out)->emitted[0].value, value, "the record as it came");
+    return &(*out)->emitted[0];
+}
+
+static void records_of_the_playground_are_read(void **state)
+{
+    (void)state;
+    static const char type[] = "io.statefun.playground/EgressRecord";
+    static const struct {
+        const char *typename_;
+        const char *record;
+        const char *says;
+    } wrongs[] = {
+        {"io.statefun.types/string", "{\"topic\":\"t\",\"payload\":\"p\"}", "it is of another type"},
+        {type, "{\"topic\":\"\",\"payload\":\"p\"}", "its topic is empty"},
+        {type, "{\"topic\":\"\\u0000\",\"payload\":\"p\"}", "or holds a NUL"},
+        {type, "{\"topic\":\"t\"}", "no member \"payload\""},
+        {type, "no", "not JSON"},
+    };
+    struct result *result = NULL;
+
+    const struct emitted *emitted = emit_record(
+        PLAYGROUND_EGRESS, type, SLICE("{\"topic\": \"greetings\", \"payload\": \"Hello \\u00fc\"}"), &result);
+    assert_null(emitted->fault);
+    assert_slice(emitted->topic, SLICE("greetings"), "the topic");
+    assert_slice(emitted->text, SLICE("\x0a\x18io.statefun.types/string\x10\x01\x1a\x0a\x0a\x08Hello \xc3\xbc"),
+                 "the text");
+    result_destroy(result);
+    for (size_t i = 0; i < sizeof wrongs / sizeof wrongs[0]; i++) {
+        emitted = emit_record(PLAYGROUND_EGRESS, wrongs[i].typename_, slice_of(wrongs[i].record), &result);
+        assert_int_equal(emitted->topic.size, 0);
+        assert_non_null(emitted->fault);
+        if (strstr(emitted->fault, wrongs[i].says) == NULL) {
+            fail_msg("%s: %s", wrongs[i].record, emitted->fault);
+        }
+        result_destroy(result);
+    }
+    emitted = emit_record(SLICE("other"), type, SLICE("no"), &result);
+    assert_null(emitted->fault);
+    result_destroy(result);
+
+    const size_t large = LIMIT_RECORD_BYTES_MAX + 1;
+    char *record = arena_alloc(arena, large);
+    memset(record, ' ', large);
+    emitted = emit_record(PLAYGROUND_EGRESS, type, (struct slice){(const uint8_t *)record, large}, &result);
+    assert_non_null(strstr(emitted->fault, "1048576 bytes"));
+    result_destroy(result);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -373,6 +449,7 @@ int main(void)
         TEST(an_answer_cannot_buy_memory),
         TEST(many_small_messages_are_taken),
         TEST(a_failure_keeps_its_sentence),
+        TEST(records_of_the_playground_are_read),
     };
 #undef TEST
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,6 +46,7 @@ class Host:
         self.ingress_port = 0
         self.admin_port = 0
         self.playground_ingress_ports: list[int] = []
+        self.playground_egress_ports: list[int] = []
         self._log_begin = 0
 
     # ---- life ---------------------------------------------------------------------------------------------
@@ -91,6 +92,7 @@ class Host:
         ready = wait_until(lambda: self._event("host.ready"), "the host says host.ready")
         self.ingress_port, self.admin_port = ready["ingress_port"], ready["admin_port"]
         self.playground_ingress_ports = _ports(ready.get("playground_ingress_ports", ""))
+        self.playground_egress_ports = _ports(ready.get("playground_egress_ports", ""))
         wait_until(self.is_ready, "/readyz answers 200")
         return self
 
