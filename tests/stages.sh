@@ -88,7 +88,7 @@ interop() {
 
 # The way back: our SDK's functions on StateFun's own runtime; skipped, visibly, where it cannot be installed.
 statefun() {
-    tests/statefun/setup.sh
+    tests/statefun/setup.sh bench
     with_host build/proa tests/statefun -n 2
 }
 

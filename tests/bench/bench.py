@@ -47,10 +47,12 @@ def cpu_seconds(pid: int) -> float:
 
 
 @contextlib.contextmanager
-def running(command: list[str], log: Path, stdout: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: list[str], log: Path, stdout: int | None = None, stdin: int = subprocess.DEVNULL
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process for the time of the block; ended by SIGTERM, its log kept in the work folder."""
     with log.open("ab") as sink:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout or sink, stderr=sink)
+        process = subprocess.Popen(command, stdin=stdin, stdout=stdout or sink, stderr=sink)
     try:
         yield process
     finally:
@@ -98,15 +100,15 @@ def answers(url: str) -> bool:
 
 
 @contextlib.contextmanager
-def host(binary: Path, work: Path, name: str, function_url: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """The host with one endpoint and a fresh data folder."""
+def host(binary: Path, work: Path, name: str, *serves: str) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any]]]:
+    """The host with a fresh data folder and these options, which say what it serves; and what it says of its ports."""
     log = work / f"host-{name}.log"
-    command = [str(binary), "serve", "--data", str(work / f"data-{name}"), "--function", f"example/*={function_url}"]
+    command = [str(binary), "serve", "--data", str(work / f"data-{name}"), *serves]
     with running([*command, "--ingress-port", "0", "--admin-port", "0"], log) as process:
         ports = wait_for(lambda: find_ready(log), process, "the host says host.ready", log)
         ready = f"http://127.0.0.1:{ports['admin_port']}/readyz"
         wait_for(lambda: answers(ready), process, "the host is ready", log)
-        yield process, ports["ingress_port"]
+        yield process, ports
 
 
 def find_ready(log: Path) -> dict[str, Any] | None:
@@ -153,11 +155,13 @@ class Load:
     cpu_us: dict[str, float] = field(default_factory=dict)  # per answer, by process
 
 
-def run_wrk(options: argparse.Namespace, port: int, connections: int, seconds: float) -> tuple[dict[str, Any], float]:
-    """One run; what its script printed, and the CPU seconds it took."""
+def run_wrk(
+    options: argparse.Namespace, port: int, connections: int, seconds: float, path: str = ASK_PATH
+) -> tuple[dict[str, Any], float]:
+    """One run of requests to `path` and a random id; what its script printed, and the CPU seconds it took."""
     url = f"http://127.0.0.1:{port}"
     command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds:g}s", "--timeout", "30s"]
-    environment = {**os.environ, "BENCH_IDS": str(options.ids), "BENCH_PATH": ASK_PATH}
+    environment = {**os.environ, "BENCH_IDS": str(options.ids), "BENCH_PATH": path}
     before = os.times()
     done = subprocess.run(
         [*command, "-s", str(HERE / "ask.lua"), url],
@@ -202,7 +206,9 @@ def measure_host(
 ) -> list[Load]:
     """The host with one function process, at every number of connections."""
     rounds: dict[int, list[Load]] = {connections: [] for connections in options.connections}
-    with host(options.binary, work, name, f"http://127.0.0.1:{function_port}/") as (process, port):
+    serves = ["--function", f"example/*=http://127.0.0.1:{function_port}/"]
+    with host(options.binary, work, name, *serves) as (process, ports):
+        port = ports["ingress_port"]
         run_wrk(options, port, 64, options.warm_up)  # every id exists, every connection stands
         for connections in options.connections * options.rounds:
             watched = {"host": process.pid, "function": function.pid}

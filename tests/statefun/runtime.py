@@ -17,8 +17,7 @@ from proa import _wire_pb2 as wire
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = ROOT / "build/statefun"
-RESOURCES = ROOT / "tests/statefun/java/src/main/resources"
-OPENED = "lang lang.reflect util util.concurrent nio io net time"  # packages its serialisers look into
+JAVA = ROOT / "tests/statefun/java"
 START_S = 120.0
 LIFE_S = 600  # it ends by itself then, whatever became of the test
 MODULE = """
@@ -35,19 +34,13 @@ spec:
 Record = wire.TypedValue
 
 
-def missing() -> str:
-    """Why it cannot be had here; empty if it can."""
-    reason = ENVIRONMENT / "runtime.missing"
+def missing(what: str = "runtime") -> str:
+    """Why it, or the function server of the benchmark, cannot be had here; empty if it can."""
+    reason = ENVIRONMENT / f"{what}.missing"
     if reason.exists():
         return reason.read_text().strip()
-    assert (ENVIRONMENT / "runtime.stamp").exists(), "run tests/statefun/setup.sh first"
+    assert (ENVIRONMENT / f"{what}.stamp").exists(), "run tests/statefun/setup.sh bench first"
     return ""
-
-
-def java_options() -> list[str]:
-    """What Java 17 must be told for a Flink of that age."""
-    opened = [f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in OPENED.split()]
-    return [*opened, "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED"]
 
 
 class Runtime:
@@ -67,8 +60,9 @@ class Runtime:
         self.input.touch()
         self.output.touch()
         runtime = ENVIRONMENT / "runtime"
-        command = ["timeout", "--kill-after=5", str(LIFE_S), "java", "-Xmx512m", "-XX:+UseSerialGC", *java_options()]
-        command += [f"-Djava.io.tmpdir={self.folder}", "-cp", f"{runtime}/classes:{RESOURCES}:{runtime}/dependency/*"]
+        classes = f"{runtime}/classes:{JAVA}/src/main/resources:{runtime}/dependency/*"
+        command = ["timeout", "--kill-after=5", str(LIFE_S), "java", f"@{JAVA}/java.options", "-Xmx512m"]
+        command += ["-XX:+UseSerialGC", f"-Djava.io.tmpdir={self.folder}", "-cp", classes]
         options = {"module": module.as_uri(), "checkpoints": (self.folder / "checkpoints").as_uri()}
         options |= {"input": str(self.input), "output": str(self.output), "egresses": ",".join(egresses)}
         arguments = [f"{name}={value}" for name, value in options.items()]
