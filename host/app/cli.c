@@ -12,6 +12,7 @@
 #include "egress_print.h"
 #include "limit.h"
 #include "log.h"
+#include "tls.h"
 
 enum {
     MESSAGES_BYTES_MAX = 256 << 10,
@@ -116,6 +117,16 @@ static enum err_code build_registry(const struct serve_options *options, struct 
     return code;
 }
 
+/* Reads the files about certificates as the host will, and tells what is wrong with them. */
+static enum err_code try_tls(const struct registry *registry, struct buf *messages)
+{
+    struct tls_set *set = NULL;
+    const enum err_code code = tls_load(registry, &set, messages);
+
+    tls_unload(set);
+    return code;
+}
+
 static int print_serve_help(enum options_help help)
 {
     struct buf page;
@@ -164,8 +175,9 @@ static int serve_with(const struct call *call, struct arena *arena, struct buf *
     if (help != OPTIONS_HELP_NONE) {
         return print_serve_help(help);
     }
-    if (build_registry(&options, &registry, messages) != ERR_NONE) {
+    if (build_registry(&options, &registry, messages) != ERR_NONE || try_tls(registry, messages) != ERR_NONE) {
         print(stderr, messages);
+        registry_destroy(registry);
         return CLI_FAILED;
     }
     log_warnings(&options, messages);
@@ -187,13 +199,15 @@ static int run_serve(const struct call *call)
 
 /* ---- check ---------------------------------------------------------------------------------------------- */
 
-static const char check_usage[] = "Usage: proa check FILE\n"
-                                  "       proa check --schema\n\n"
-                                  "Reads a module file as proa serve does, variables of the environment included, and\n"
-                                  "prints what is wrong with it, line by line, and what it declares. A warning is no\n"
-                                  "mistake: the file is good, but does not say all that its author may have meant.\n"
-                                  "--schema prints a JSON Schema of the file's documents, for editors.\n"
-                                  "Ends with 0 if the file is good and with 1 if it is not.\n";
+static const char check_usage[] =
+    "Usage: proa check FILE\n"
+    "       proa check --schema\n\n"
+    "Reads a module file as proa serve does, variables of the environment included, and\n"
+    "prints what is wrong with it, line by line, and what it declares. Certificates and\n"
+    "keys it names are read too. A warning is no mistake: the file is good, but does not\n"
+    "say all that its author may have meant.\n"
+    "--schema prints a JSON Schema of the file's documents, for editors.\n"
+    "Ends with 0 if the file is good and with 1 if it is not.\n";
 
 static int check_misuse(const char *sentence, const char *text)
 {
@@ -204,19 +218,27 @@ static int check_misuse(const char *sentence, const char *text)
 static int check_file(const char *name)
 {
     struct config *config = config_create();
+    struct registry *registry = NULL;
     struct buf messages;
     struct buf summary;
+    struct buf missing; /* what a host would need beside this file */
     bool has_error = false;
 
     buf_init(&messages, MESSAGES_BYTES_MAX);
     buf_init(&summary, PAGE_BYTES_MAX * 16);
+    buf_init(&missing, MESSAGES_BYTES_MAX);
     add_module(config, name, &messages, &has_error);
+    config_print_summary(config, &summary);
+    if (!has_error && config_take_registry(config, &registry, &missing) == ERR_NONE) {
+        has_error = try_tls(registry, &messages) != ERR_NONE;
+    }
     print(stderr, &messages);
     if (!has_error) {
         (void)printf("%s: ", name);
-        config_print_summary(config, &summary);
         print(stdout, &summary);
     }
+    registry_destroy(registry);
+    buf_done(&missing);
     buf_done(&summary);
     buf_done(&messages);
     config_destroy(config);

@@ -240,6 +240,12 @@ void config_put_function(struct config *config, struct config_source *source, st
     config->function_count++;
 }
 
+static void copy_file(struct config *config, struct tls_file *file)
+{
+    file->path = copy(config, file->path);
+    file->where = copy(config, file->where);
+}
+
 bool config_put_endpoint(struct config *config, struct config_source *source, const struct endpoint_config *endpoint,
                          uint32_t line, uint32_t *out_index)
 {
@@ -250,6 +256,10 @@ bool config_put_endpoint(struct config *config, struct config_source *source, co
     struct endpoint_entry *entry = allocate(config, sizeof *entry);
     entry->endpoint = *endpoint;
     entry->endpoint.url = copy(config, endpoint->url);
+    copy_file(config, &entry->endpoint.tls.ca);
+    copy_file(config, &entry->endpoint.tls.cert);
+    copy_file(config, &entry->endpoint.tls.key);
+    copy_file(config, &entry->endpoint.tls.key_password);
     entry->is_flag = line == 0;
     *config->endpoints_end = entry;
     config->endpoints_end = &entry->next;
@@ -280,6 +290,29 @@ static void read_function(struct config *config, struct config_source *source, c
     }
 }
 
+/* What the keys about certificates say of each other and of the URL. */
+static void read_tls(struct config_source *source, const struct config_value *values, struct endpoint_config *endpoint)
+{
+    static const struct config_tls_keys keys = {KEY_ENDPOINT_TLS_CA, KEY_ENDPOINT_TLS_CERT, KEY_ENDPOINT_TLS_KEY,
+                                                KEY_ENDPOINT_TLS_KEY_PASSWORD};
+
+    config_read_tls(source, &config_endpoint_table, values, &keys, &endpoint->tls);
+    endpoint->tls.no_verify = values[KEY_ENDPOINT_TLS_VERIFY].number == 0;
+    for (size_t i = KEY_ENDPOINT_TLS_CA; i <= KEY_ENDPOINT_TLS_VERIFY; i++) {
+        if (values[i].line > 0 && endpoint->url.size > 0 && !config_is_https(endpoint->url)) {
+            config_error(source, values[i].line, "%s: there are no certificates without https:// in the url",
+                         config_endpoint_table.keys[i].path);
+        }
+    }
+    if (endpoint->tls.no_verify && endpoint->tls.ca.path.size > 0) {
+        config_error(source, values[KEY_ENDPOINT_TLS_CA].line,
+                     "tls.ca: with tls.verify: false nothing is held against it; leave one of them out");
+    } else if (endpoint->tls.no_verify) {
+        config_warn(source, values[KEY_ENDPOINT_TLS_VERIFY].line,
+                    "tls.verify: false: whoever answers at this address is taken for the endpoint");
+    }
+}
+
 static void read_endpoint(struct config *config, struct config_source *source, const struct config_node *spec,
                           const struct config_value *values)
 {
@@ -295,6 +328,7 @@ static void read_endpoint(struct config *config, struct config_source *source, c
                      values[KEY_ENDPOINT_RETRY_FIRST].text.data);
     }
     endpoint.url = values[KEY_ENDPOINT_URL].text;
+    read_tls(source, values, &endpoint);
     if (!config_put_endpoint(config, source, &endpoint, spec->line, &index)) {
         return;
     }

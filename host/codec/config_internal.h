@@ -5,6 +5,7 @@
  *   config.c           builds the registry from what a file, a flag or an environment variable said
  *   config_statefun.c  StateFun's kinds of documents: what the host takes of them, and what it says of the rest
  *   config_playground.c  StateFun's playground: its ports
+ *   config_tls.c       the keys about certificates, which both kinds of endpoints have
  *   config_schema.c    the tables of keys, and the reader of a node by its table
  *   config_print.c     what the tables say to people and editors: reference pages, JSON Schema
  *   config_yaml.c      libyaml: the text of a file to nodes
@@ -65,7 +66,6 @@ struct config_node *config_yaml_read(struct config_source *source);
 enum config_fate {
     CONFIG_TAKEN,
     CONFIG_WITHOUT_EFFECT, /* checked, then a warning: "PATH has no effect: HELP" */
-    CONFIG_NOT_YET,        /* an error: "PATH: HELP" */
 };
 
 struct config_key {
@@ -105,6 +105,11 @@ enum {
     KEY_ENDPOINT_RETRY_MAX,
     KEY_ENDPOINT_RETRY_ATTEMPTS,
     KEY_ENDPOINT_RETRY_THEN,
+    KEY_ENDPOINT_TLS_CA,
+    KEY_ENDPOINT_TLS_CERT,
+    KEY_ENDPOINT_TLS_KEY,
+    KEY_ENDPOINT_TLS_KEY_PASSWORD,
+    KEY_ENDPOINT_TLS_VERIFY,
     KEY_ENDPOINT_COUNT
 };
 enum { KEY_FUNCTION_TAKES, KEY_FUNCTION_COUNT };
@@ -146,6 +151,19 @@ void config_read_playground_egress(struct config *config, struct config_source *
 
 /* True if the document is a whole module of StateFun 3.0, which had a form of its own; complained about. */
 bool config_refuse_legacy(struct config_source *source, const struct config_node *document);
+
+/* Which keys of a table are about certificates. */
+struct config_tls_keys {
+    size_t ca;
+    size_t cert;
+    size_t key;
+    size_t key_password;
+};
+/* Takes the keys about certificates, and complains about those that stand alone. Texts live as long as the source. */
+void config_read_tls(struct config_source *source, const struct config_table *table, const struct config_value *values,
+                     const struct config_tls_keys *keys, struct tls_config *out);
+/* True if calls to this URL are encrypted. */
+bool config_is_https(struct slice url);
 
 /* ---- what config.c keeps -------------------------------------------------------------------------------- */
 

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "config_text.h"
+#include "config_internal.h"
 #include "limit.h"
 #include "wire.h"
 
@@ -86,15 +86,42 @@ enum err_code config_check_name(struct slice text, struct slice *out_space, stru
     return ERR_NONE;
 }
 
+static bool begins_with(struct slice text, const char *start)
+{
+    const size_t size = strlen(start);
+
+    return text.size >= size && memcmp(text.data, start, size) == 0;
+}
+
+struct slice config_file_path(struct slice text)
+{
+    const size_t skipped = begins_with(text, "file:///") ? 7 : begins_with(text, "file:") ? 5 : 0;
+
+    return (struct slice){text.data + skipped, text.size - skipped};
+}
+
 enum err_code config_check_file(struct slice text, struct err *err)
 {
-    static const char class_path[] = "classpath:";
+    const struct slice path = config_file_path(text);
 
-    if (text.size >= sizeof class_path - 1 && memcmp(text.data, class_path, sizeof class_path - 1) == 0) {
+    if (begins_with(text, "classpath:")) {
         return err_set(err, ERR_CONFIG, "'%.*s' lies on a Java class path, which there is none of here; name a file",
                        shown(text), text.data);
     }
+    if (path.size == 0 || (path.size < text.size && begins_with(path, "//"))) {
+        return err_set(err, ERR_CONFIG, "'%.*s' names no file of this machine; write a path, as in /etc/proa/ca.pem",
+                       shown(text), text.data);
+    }
+    if (path.size > LIMIT_PATH_BYTES_MAX) {
+        return err_set(err, ERR_CONFIG, "'%.*s…' is too long; a path has at most %d bytes", shown(text), text.data,
+                       LIMIT_PATH_BYTES_MAX);
+    }
     return ERR_NONE;
+}
+
+bool config_is_https(struct slice url)
+{
+    return begins_with(url, "https://");
 }
 
 enum err_code config_check_typename(struct slice text, struct err *err)

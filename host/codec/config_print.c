@@ -23,6 +23,8 @@ static void print_table(const struct config_table *table, struct buf *out)
         config_rule_describe(&key->rule, out);
         if (key->fallback == NULL) {
             buf_append_text(out, " | must be there");
+        } else if (key->fallback[0] == '\0') {
+            buf_append_text(out, " | –");
         } else {
             buf_appendf(out, " | `%s`", key->fallback);
         }
@@ -49,7 +51,8 @@ void config_print_reference(struct buf *out)
         "`{batch: \"${BATCH:-100}\"}`. Anchors, aliases and tags of YAML are not taken.\n\n"
         "A duration is an integer and one of `ms`, `s`, `m`, `h` and `d`. A size is an integer, alone for bytes or "
         "with "
-        "one of `KiB`, `MiB`, `GiB` and `TiB`. The namespaces `proa` and `v1` belong to the host.\n\n");
+        "one of `KiB`, `MiB`, `GiB` and `TiB`. The path of a file counts from the folder the host is started in; the "
+        "file is read once, at the start. The namespaces `proa` and `v1` belong to the host.\n\n");
     for (size_t i = 0; i < config_kind_count; i++) {
         const struct config_kind *kind = &config_kinds[i];
         buf_appendf(out, "## %s\n\n%s\n\n```yaml\n%s```\n\n", kind->name, kind->help, kind->example);
@@ -82,9 +85,6 @@ static void print_foreign_key(const struct config_key *key, struct buf *out)
         return;
     case CONFIG_WITHOUT_EFFECT:
         buf_appendf(out, "A warning, no effect: %s. |\n", key->help);
-        return;
-    case CONFIG_NOT_YET:
-        buf_appendf(out, "An error: %s. |\n", key->help);
         return;
     }
 }

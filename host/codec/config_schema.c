@@ -79,6 +79,33 @@ static const struct config_key endpoint_keys[] = {
          "block",
          .help = "`block` goes on trying at the longest delay and holds the instance, `park` puts the "
                  "message aside for a person, `drop` forgets it."},
+    [KEY_ENDPOINT_TLS_CA] =
+        {"tls.ca",
+         {CONFIG_FILE, 0, 0, NULL},
+         "",
+         .help = "Of an `https://` endpoint: whom to trust, certificates in PEM. Left out, it is whom the machine "
+                 "trusts: `SSL_CERT_FILE`, else ca-certificates."},
+    [KEY_ENDPOINT_TLS_CERT] =
+        {"tls.cert",
+         {CONFIG_FILE, 0, 0, NULL},
+         "",
+         .help = "The certificate to show to the endpoint, in PEM, with those between it and its root behind it. Only "
+                 "together with `tls.key`."},
+    [KEY_ENDPOINT_TLS_KEY] = {"tls.key",
+                              {CONFIG_FILE, 0, 0, NULL},
+                              "",
+                              .help = "The private key of that certificate, in PEM, encrypted or not."},
+    [KEY_ENDPOINT_TLS_KEY_PASSWORD] =
+        {"tls.key_password",
+         {CONFIG_FILE, 0, 0, NULL},
+         "",
+         .help = "A file with the password of the key: all of its content, with or without a line end behind it."},
+    [KEY_ENDPOINT_TLS_VERIFY] =
+        {"tls.verify",
+         {CONFIG_BOOL, 0, 0, NULL},
+         "true",
+         .help = "`false`: neither the endpoint's certificate nor the name in it is looked at, so anybody may pose as "
+                 "it."},
 };
 
 static const struct config_key function_keys[] = {
@@ -236,9 +263,6 @@ static void read_value(struct reading *reading, size_t index, const struct confi
         config_error(reading->source, node->line, "%s is a single value, not a %s", key->path,
                      node->kind == CONFIG_NODE_MAP ? "mapping" : "list");
         return;
-    }
-    if (key->fate == CONFIG_NOT_YET) {
-        config_error(reading->source, node->key_line, "%s: %s", key->path, key->help);
     }
     if (config_rule_parse(&key->rule, node->text, &value->number, &err) != ERR_NONE) {
         config_error(reading->source, node->line, "%s: %s", key->path, err.text);

@@ -142,25 +142,22 @@ static const struct config_key http_v2_keys[] = {
     [KEY_HTTP_TRUST_CACERTS] = {"transport.trust_cacerts",
                                 {CONFIG_FILE, 0, 0, NULL},
                                 "",
-                                .help = "an endpoint cannot have certificates of its own yet; add this one to those of "
-                                        "the machine (update-ca-certificates), which are the ones trusted",
-                                .fate = CONFIG_NOT_YET},
+                                .help = "Whom to trust, certificates in PEM: a path, or `file:` and a path. Left out, "
+                                        "it is whom the machine trusts."},
     [KEY_HTTP_CLIENT_CERT] = {"transport.client_cert",
                               {CONFIG_FILE, 0, 0, NULL},
                               "",
-                              .help = "the host cannot show a certificate of its own yet; call a proxy beside it over "
-                                      "http, which shows this one",
-                              .fate = CONFIG_NOT_YET},
+                              .help = "The certificate to show to the endpoint, in PEM. Only together with "
+                                      "`client_key`."},
     [KEY_HTTP_CLIENT_KEY] = {"transport.client_key",
                              {CONFIG_FILE, 0, 0, NULL},
                              "",
-                             .help = "the host cannot show a certificate of its own yet; it needs no key",
-                             .fate = CONFIG_NOT_YET},
+                             .help = "The private key of that certificate, in PEM, encrypted or not."},
     [KEY_HTTP_CLIENT_KEY_PASSWORD] = {"transport.client_key_password",
                                       {CONFIG_FILE, 0, 0, NULL},
                                       "",
-                                      .help = "the host cannot show a certificate of its own yet; it needs no password",
-                                      .fate = CONFIG_NOT_YET},
+                                      .help = "A file with the password of the key: all of its content. If that does "
+                                              "not open the key, its content without the line end behind it."},
 };
 
 _Static_assert(sizeof http_v1_keys / sizeof http_v1_keys[0] == KEY_HTTP_V1_COUNT, "one row for each key");
@@ -250,6 +247,24 @@ static void read_answer_bytes(const struct reading *reading, bool is_okhttp, str
 }
 _Static_assert(LIMIT_ANSWER_BYTES_MAX == 67108864, "the figure in the sentences");
 
+/* Keys of async, about calls that are encrypted. */
+static void read_certificates(const struct reading *reading, bool is_okhttp, struct endpoint_config *endpoint)
+{
+    static const struct config_tls_keys keys = {KEY_HTTP_TRUST_CACERTS, KEY_HTTP_CLIENT_CERT, KEY_HTTP_CLIENT_KEY,
+                                                KEY_HTTP_CLIENT_KEY_PASSWORD};
+
+    for (size_t i = KEY_HTTP_TRUST_CACERTS; i <= KEY_HTTP_CLIENT_KEY_PASSWORD; i++) {
+        if (is_said(reading, i) && is_okhttp) {
+            warn(reading, i, "is no key of okhttp and has no effect");
+        } else if (is_said(reading, i) && !config_is_https(endpoint->url)) {
+            warn(reading, i, "has no effect: there are no certificates without https:// in urlPathTemplate");
+        }
+    }
+    if (!is_okhttp && config_is_https(endpoint->url)) {
+        config_read_tls(reading->source, reading->table, reading->values, &keys, &endpoint->tls);
+    }
+}
+
 static void read_http(struct config *config, const struct reading *reading, const struct config_node *spec)
 {
     const struct config_value *values = reading->values;
@@ -266,6 +281,7 @@ static void read_http(struct config *config, const struct reading *reading, cons
     endpoint.retry.then = values[KEY_HTTP_FAILURE_MODE].number % 2 == 1 ? RETRY_DROP : RETRY_BLOCK;
     read_deadlines(reading, is_okhttp, &endpoint);
     read_answer_bytes(reading, is_okhttp, &endpoint);
+    read_certificates(reading, is_okhttp, &endpoint);
     const struct slice pattern = values[KEY_HTTP_FUNCTIONS].text;
     if (!config_put_endpoint(config, reading->source, &endpoint, spec->line, &function.endpoint) || pattern.size == 0) {
         return;

@@ -71,8 +71,10 @@ MUST_USE enum err_code config_check_url(struct slice url, struct err *err);
 /* A pattern of functions: namespace/name or namespace/ and a star; outside the host's own namespaces. */
 MUST_USE enum err_code config_check_pattern(struct slice text, struct slice *out_space, struct slice *out_name,
                                             struct err *err);
-/* The path of a file. */
+/* The path of a file, or its URL (file:). */
 MUST_USE enum err_code config_check_file(struct slice text, struct err *err);
+/* The path in either. */
+struct slice config_file_path(struct slice text);
 /* The type of a value: namespace/name; within the built-in namespaces only what is there. */
 MUST_USE enum err_code config_check_typename(struct slice text, struct err *err);
 /* The name of an egress: namespace/name, outside the host's own namespaces. */

@@ -18,6 +18,7 @@
 #include "resolver.h"
 #include "route.h"
 #include "socks.h"
+#include "tls.h"
 #include "wire.h"
 
 enum {
@@ -59,6 +60,7 @@ struct call {
     struct resolver_waiter waiter;
     struct parse *parse; /* while PARSED */
     struct route *route;
+    const struct tls_identity *tls; /* the handle is set up for it; NULL: for none yet */
 
     uint64_t number;
     uint32_t message_count;
@@ -89,6 +91,7 @@ struct dispatcher {
     struct curl_slist *headers;
     struct resolver *resolver;
     struct routes *routes;
+    struct tls_set *tls;
     struct list lists[PHASE_COUNT];
     struct heap deadlines;
     uint64_t sequence;
@@ -278,6 +281,14 @@ static bool was_sent(const struct call *call)
     return curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &bytes) == CURLE_OK && bytes > 0;
 }
 
+/* Other addresses of the name are used before this one, for a while. */
+static void skip_address(struct call *call) LOOP_THREAD
+{
+    if (call->route->name != NULL) {
+        resolver_refused(call->route->name, call->address, clock_monotonic_us() / 1000);
+    }
+}
+
 /* True if the call goes on with another address of the name: nothing was sent yet, so it is the same call. */
 static bool try_other_address(struct call *call) LOOP_THREAD
 {
@@ -286,7 +297,7 @@ static bool try_other_address(struct call *call) LOOP_THREAD
     if (name == NULL) {
         return false;
     }
-    resolver_refused(name, call->address, now_us / 1000);
+    skip_address(call);
     call->addresses_tried++;
     if (call->addresses_tried >= resolver_address_count(name) || now_us >= call->deadline_us) {
         return false;
@@ -316,11 +327,10 @@ static void take_failure(struct call *call, CURLcode code) LOOP_THREAD
     const struct answer *answer = &call->answer;
     bool is_sent = was_sent(call);
     bool is_timeout = code == CURLE_OPERATION_TIMEDOUT;
-
+    bool is_refused = code == CURLE_COULDNT_CONNECT || code == CURLE_SSL_CONNECT_ERROR || (is_timeout && !is_sent);
     bool is_closed = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING;
 
-    if (((code == CURLE_COULDNT_CONNECT || (is_timeout && !is_sent)) && try_other_address(call)) ||
-        (is_closed && try_other_connection(call))) {
+    if ((is_refused && try_other_address(call)) || (is_closed && try_other_connection(call))) {
         return;
     }
     if (answer->is_head_done && !answer_is_success(answer)) {
@@ -335,6 +345,9 @@ static void take_failure(struct call *call, CURLcode code) LOOP_THREAD
                   ANSWERS_BYTES_MAX);
     } else if (code == CURLE_BAD_CONTENT_ENCODING) {
         call_fail(call, CALL_WRONG_TYPE, "answered with a Content-Encoding that cannot be undone: %s", why);
+    } else if (code == CURLE_PEER_FAILED_VERIFICATION) {
+        skip_address(call); /* the other addresses are for the next calls: this is to be heard of */
+        call_fail(call, CALL_UNREACHABLE, "was not called: its certificate is not to be trusted: %s", why);
     } else if (is_timeout && is_sent) {
         call_fail(call, CALL_TIMEOUT, "did not answer in time: %s", why);
     } else {
@@ -391,12 +404,21 @@ static void reap(struct dispatcher *dispatcher)
 
 /* ---- one call: its beginning -------------------------------------------------------------------------- */
 
+/* A new connection is about to be encrypted. */
+static CURLcode on_tls_begin(CURL *easy, void *ssl_ctx, void *context)
+{
+    const struct call *call = context;
+    (void)easy;
+    return tls_apply(call->tls, ssl_ctx) ? CURLE_OK : CURLE_OUT_OF_MEMORY;
+}
+
+#define SET(option, value) code = code != CURLE_OK ? code : curl_easy_setopt(easy, CURLOPT_##option, (value))
+
 /* What is the same for every call. */
 static void set_options_once(struct call *call)
 {
     CURL *easy = call->easy;
     CURLcode code = CURLE_OK;
-#define SET(option, value) code = code != CURLE_OK ? code : curl_easy_setopt(easy, CURLOPT_##option, (value))
     SET(PRIVATE, (void *)call);
     SET(ERRORBUFFER, call->curl_text);
     SET(WRITEFUNCTION, on_body);
@@ -418,11 +440,24 @@ static void set_options_once(struct call *call)
     SET(NOPROXY, "*");
     SET(HTTPHEADER, call->dispatcher->headers);
     SET(ACCEPT_ENCODING, ENCODINGS); /* has libcurl undo them; the header itself is one of ours */
-    /* Debian's default directory of certificates costs 19 ms of loop on every new connection; its bundle of the
-     * same certificates is read once a day. */
-    SET(CAPATH, NULL);
-#undef SET
+    SET(CAINFO, NULL);               /* tls.h has the certificates: libcurl is to read none */
+    SET(SSL_CTX_FUNCTION, on_tls_begin);
+    SET(SSL_CTX_DATA, (void *)call);
     check(code == CURLE_OK);
+}
+
+/* Sets a handle up for calls over TLS. libcurl knows nothing of the identity; but it keeps connections apart whose
+ * directories of certificates have different names. Nothing is ever looked for there: tls_apply replaces it. */
+static CURLcode set_tls(struct call *call, const struct tls_identity *tls)
+{
+    const bool is_verified = tls_is_verified(tls);
+    CURL *easy = call->easy;
+    CURLcode code = CURLE_OK;
+    SET(CAPATH, tls_name(tls));
+    SET(SSL_VERIFYPEER, is_verified ? 1L : 0L);
+    SET(SSL_VERIFYHOST, is_verified ? 2L : 0L);
+    call->tls = tls;
+    return code;
 }
 
 static struct call *call_create(struct dispatcher *dispatcher)
@@ -493,7 +528,6 @@ static void set_options(struct call *call, uint64_t now_us)
         call->connect_to = (struct curl_slist){.data = call->connect_text};
         connect_to = &call->connect_to;
     }
-#define SET(option, value) code = code != CURLE_OK ? code : curl_easy_setopt(easy, CURLOPT_##option, (value))
     SET(URL, call->route->url);
     SET(POSTFIELDS, call->request.size == 0 ? "" : (const char *)call->request.data);
     SET(POSTFIELDSIZE_LARGE, (curl_off_t)call->request.size);
@@ -501,10 +535,15 @@ static void set_options(struct call *call, uint64_t now_us)
     SET(BUFFERSIZE, call->route->has_large_answers ? (long)READ_BYTES_LARGE : (long)READ_BYTES_SMALL);
     SET(TIMEOUT_MS, (long)left_ms);
     SET(CONNECTTIMEOUT_MS, (long)(connect_ms == 0 || connect_ms > left_ms ? left_ms : connect_ms));
-#undef SET
+    const struct tls_identity *tls = tls_of(call->dispatcher->tls, call->route->endpoint_index);
+    if (tls != NULL && tls != call->tls) {
+        code = code != CURLE_OK ? code : set_tls(call, tls);
+    }
     check(code == CURLE_OK);
     call->curl_text[0] = '\0';
 }
+
+#undef SET
 
 /* Gives the call to libcurl, which sends it when dispatcher_run lets it. */
 static void call_fly(struct call *call, uint64_t now_us) LOOP_THREAD
@@ -637,6 +676,19 @@ static enum err_code set_up_multi(struct dispatcher *dispatcher, struct err *err
     return ERR_NONE;
 }
 
+/* One line of what is wrong stands for all. */
+static enum err_code load_tls(struct dispatcher *dispatcher, struct err *err)
+{
+    struct buf messages CLEANUP(buf_done);
+    buf_init(&messages, LIMIT_ARENA_BYTES_MAX);
+    if (tls_load(dispatcher->options.registry, &dispatcher->tls, &messages) == ERR_NONE) {
+        return ERR_NONE;
+    }
+    const uint8_t *end = memchr(messages.data, '\n', messages.size);
+    check(end != NULL);
+    return err_set(err, ERR_CONFIG, "%.*s", (int)(end - messages.data), (const char *)messages.data);
+}
+
 enum err_code dispatcher_create(const struct dispatcher_options *options, struct dispatcher **out, struct err *err)
 {
     check(options->calls_in_flight_max > 0);
@@ -651,7 +703,7 @@ enum err_code dispatcher_create(const struct dispatcher_options *options, struct
     dispatcher->socks = socks_create(options->loop, on_sock_ready, dispatcher);
     dispatcher->resolver = resolver_create(options->helper);
     dispatcher->routes = routes_create(options->registry, dispatcher->resolver);
-    if (set_up_multi(dispatcher, err) != ERR_NONE) {
+    if (load_tls(dispatcher, err) != ERR_NONE || set_up_multi(dispatcher, err) != ERR_NONE) {
         dispatcher_destroy(dispatcher);
         return err->code;
     }
@@ -691,6 +743,7 @@ void dispatcher_destroy(struct dispatcher *dispatcher)
     (void)curl_multi_cleanup(dispatcher->multi); /* closes the connections; accepts NULL */
     curl_slist_free_all(dispatcher->headers);
     routes_destroy(dispatcher->routes);
+    tls_unload(dispatcher->tls);
     resolver_destroy(dispatcher->resolver);
     heap_done(&dispatcher->deadlines);
     socks_destroy(dispatcher->socks);

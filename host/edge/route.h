@@ -24,12 +24,12 @@ struct route {
     bool is_https;
     bool has_large_answers; /* the newest answer was: the caller's to set and read */
     const struct endpoint_config *endpoint;
+    uint32_t endpoint_index; /* in the registry */
 
     /* owned by route.c */
     struct table_node node;
     struct link idle_link;
     uint32_t users;
-    uint32_t endpoint_index;
     struct slice function_name;
 };
 

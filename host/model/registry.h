@@ -23,8 +23,24 @@ struct retry_policy {
     enum retry_then then;
 };
 
+/* A file the host reads once, at its start. */
+struct tls_file {
+    struct slice path;  /* empty: none */
+    struct slice where; /* it was asked for, for who says what is wrong with it: "module.yaml:12: tls.ca" */
+};
+
+/* What an endpoint behind https:// must show, and what it is shown. */
+struct tls_config {
+    struct tls_file ca; /* whom to trust; none: whom the machine trusts */
+    struct tls_file cert;
+    struct tls_file key; /* there if and only if `cert` is */
+    struct tls_file key_password;
+    bool no_verify; /* neither certificates nor the names in them are looked at */
+};
+
 struct endpoint_config {
     struct slice url;            /* template; {function.name} is substituted by the dispatcher */
+    struct tls_config tls;       /* all zero without https:// */
     uint32_t timeout_ms;         /* of one call */
     uint32_t connect_ms;         /* of connecting, part of the call */
     uint32_t in_flight;          /* calls at once; 0: adaptive */

@@ -95,6 +95,8 @@ def egress(**keys: Any) -> dict[str, Any]:
     return {"kind": "proa.v1/egress", "spec": {"name": "a/out"} | keys}
 
 
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"  # the host reads it; Debian has it from ca-certificates
+
 GOOD = [
     None,
     endpoint(),
@@ -107,6 +109,11 @@ GOOD = [
     endpoint(call={"batch": "${PROA_TEST_NOT_SET:-5}"}),
     endpoint(retry={"first": "1s", "factor": 1.5, "max": "1h", "attempts": 3, "then": "drop"}),
     endpoint(retry={"factor": "2", "then": "park"}),
+    endpoint(tls=None),
+    endpoint(url="https://h/", tls={"verify": True}),
+    endpoint(url="https://h/", tls={"verify": "false"}),
+    endpoint(url="https://h/", tls={"ca": CERTIFICATES}),
+    endpoint(url="https://h/", tls={"ca": "${PROA_TEST_NOT_SET:-" + CERTIFICATES + "}"}),
     egress(),
     egress(queue=None),
     egress(queue={"max_bytes": "1GiB"}),
@@ -157,6 +164,11 @@ BAD = [
     endpoint(retry={"factor": "2."}),
     endpoint(retry={"attempts": 0}),
     endpoint(retry={"then": "stop"}),
+    endpoint(url="https://h/", tls="ca.pem"),
+    endpoint(url="https://h/", tls={"ca": ""}),
+    endpoint(url="https://h/", tls={"ca": 5}),
+    endpoint(url="https://h/", tls={"cacert": CERTIFICATES}),
+    endpoint(url="https://h/", tls={"verify": "no"}),
     {"kind": "proa.v1/egress", "spec": {}},
     egress(name="out"),
     egress(name="a/*"),

@@ -165,6 +165,39 @@ static void every_key_has_its_place(void **state)
     assert_int_equal(registry->egresses[0].bytes_max, 2048);
 }
 
+static void certificates_are_files(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        add(HEAD "  url: https://h/\n  tls: {ca: /ca.pem, cert: c.pem, key: file:/k.pem, key_password: p}\n"),
+        ERR_NONE);
+    assert_int_equal(add("kind: proa.v1/endpoint\nspec: {functions: {c/d: {}}, url: https://h/}\n"), ERR_NONE);
+    take();
+    const struct tls_config *tls = &registry->endpoints[0].tls;
+    assert_text(tls->ca.path, "/ca.pem");
+    assert_text(tls->ca.where, "m.yaml:5: tls.ca");
+    assert_text(tls->cert.path, "c.pem");
+    assert_text(tls->cert.where, "m.yaml:5: tls.cert");
+    assert_text(tls->key.path, "/k.pem");
+    assert_text(tls->key_password.path, "p");
+    assert_false(tls->no_verify);
+    tls = &registry->endpoints[1].tls;
+    assert_int_equal(tls->ca.path.size + tls->cert.path.size + tls->key.path.size + tls->key_password.path.size, 0);
+    assert_false(tls->no_verify);
+}
+
+static void not_to_verify_is_warned_of(void **state)
+{
+    (void)state;
+    assert_int_equal(add(HEAD "  url: https://h/\n  tls: {verify: false}\n"), ERR_NONE);
+    assert_string_equal(said(),
+                        "m.yaml:5: warning: tls.verify: false: whoever answers at this address is taken for the "
+                        "endpoint\n");
+    buf_clear(&messages);
+    take();
+    assert_true(registry->endpoints[0].tls.no_verify);
+}
+
 static void variables_stand_in_any_scalar(void **state)
 {
     (void)state;
@@ -324,6 +357,30 @@ static void mistakes_in_values(void **state)
 
 #define FUNCTION(pattern) "kind: proa.v1/endpoint\nspec:\n  functions:\n    " pattern ": {}\n" URL
 #define EGRESS(name) "kind: proa.v1/egress\nspec: {name: " name "}\n"
+
+static void mistakes_in_certificates(void **state)
+{
+    (void)state;
+    static const struct wrong wrongs[] = {
+        {HEAD "  url: https://h/\n  tls: {cert: c}\n",
+         "m.yaml:5: tls.cert is of no use without tls.key; write both or none\n"},
+        {HEAD "  url: https://h/\n  tls: {key: k, key_password: p}\n",
+         "m.yaml:5: tls.key is of no use without tls.cert; write both or none\n"},
+        {HEAD "  url: https://h/\n  tls: {key_password: p}\n",
+         "m.yaml:5: tls.key_password is of no use without tls.key; write both or none\n"},
+        {HEAD URL "  tls:\n    ca: c\n    verify: true\n",
+         "m.yaml:6: tls.ca: there are no certificates without https:// in the url\n"
+         "m.yaml:7: tls.verify: there are no certificates without https:// in the url\n"},
+        {HEAD "  url: https://h/\n  tls: {ca: c, verify: false}\n",
+         "m.yaml:5: tls.ca: with tls.verify: false nothing is held against it; leave one of them out\n"},
+        {HEAD "  url: https://h/\n  tls: {ca: }\n  call: {batch: 0}\n",
+         "m.yaml:5: tls.ca: it is empty\nm.yaml:6: call.batch: 0 is out of range; it may be 1 to 10000\n"},
+        {HEAD "  url: https://h/\n  tls: {ca: 'classpath:ca'}\n",
+         "m.yaml:5: tls.ca: 'classpath:ca' lies on a Java class path, which there is none of here; name a file\n"},
+    };
+
+    assert_wrong(wrongs, sizeof wrongs / sizeof wrongs[0]);
+}
 
 static void mistakes_in_names(void **state)
 {
@@ -638,27 +695,18 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(the_example_of_the_page),
-        TEST(the_defaults_are_those_of_the_example),
-        TEST(every_key_has_its_place),
-        TEST(variables_stand_in_any_scalar),
-        TEST(flags_make_endpoints),
-        TEST(mistakes_in_keys),
-        TEST(mistakes_in_kinds_of_nodes),
-        TEST(mistakes_in_values),
-        TEST(mistakes_in_names),
-        TEST(mistakes_in_urls),
-        TEST(mistakes_in_variables),
-        TEST(mistakes_in_yaml),
-        TEST(all_mistakes_at_once),
-        TEST(files_are_bounded),
-        TEST(flags_are_checked),
-        TEST(nothing_serves_a_function),
-        TEST(durations_and_sizes),
-        TEST(the_nearest_name),
-        TEST(a_dollar_brace_can_be_written),
-        TEST(the_page_is_current),
-        TEST(the_schema_is_current),
+        TEST(the_example_of_the_page),    TEST(the_defaults_are_those_of_the_example),
+        TEST(every_key_has_its_place),    TEST(certificates_are_files),
+        TEST(not_to_verify_is_warned_of), TEST(variables_stand_in_any_scalar),
+        TEST(flags_make_endpoints),       TEST(mistakes_in_keys),
+        TEST(mistakes_in_kinds_of_nodes), TEST(mistakes_in_values),
+        TEST(mistakes_in_certificates),   TEST(mistakes_in_names),
+        TEST(mistakes_in_urls),           TEST(mistakes_in_variables),
+        TEST(mistakes_in_yaml),           TEST(all_mistakes_at_once),
+        TEST(files_are_bounded),          TEST(flags_are_checked),
+        TEST(nothing_serves_a_function),  TEST(durations_and_sizes),
+        TEST(the_nearest_name),           TEST(a_dollar_brace_can_be_written),
+        TEST(the_page_is_current),        TEST(the_schema_is_current),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -379,27 +379,60 @@ static void mistakes_in_endpoints(void **state)
     assert_wrong(wrongs, sizeof wrongs / sizeof wrongs[0]);
 }
 
-static void certificates_are_refused(void **state)
+#define HTTPS                                                                                       \
+    "kind: io.statefun.endpoints.v2/http\nspec:\n  functions: a/b\n  urlPathTemplate: https://h/\n" \
+    "  transport:\n"
+
+static void certificates_are_files(void **state)
+{
+    (void)state;
+    const struct tls_config *tls = &take(HTTPS, "")->tls;
+
+    assert_int_equal(tls->ca.path.size + tls->cert.path.size + tls->key.path.size + tls->key_password.path.size, 0);
+    assert_false(tls->no_verify);
+    tls = &take(HTTPS "    trust_cacerts: /ca.pem\n    client_cert: file:/c.pem\n    client_key: file:///k/k.pem\n"
+                      "    client_key_password: p\n",
+                "")
+               ->tls;
+    assert_text(tls->ca.path, "/ca.pem");
+    assert_text(tls->ca.where, "m.yaml:6: transport.trust_cacerts");
+    assert_text(tls->cert.path, "/c.pem");
+    assert_text(tls->cert.where, "m.yaml:7: transport.client_cert");
+    assert_text(tls->key.path, "/k/k.pem");
+    assert_text(tls->key.where, "m.yaml:8: transport.client_key");
+    assert_text(tls->key_password.path, "p");
+    assert_text(tls->key_password.where, "m.yaml:9: transport.client_key_password");
+    assert_false(tls->no_verify);
+    tls = &take(ASYNC "    trust_cacerts: /ca.pem\n",
+                "m.yaml:7: warning: transport.trust_cacerts has no effect: there are no certificates without https:// "
+                "in urlPathTemplate\n")
+               ->tls;
+    assert_int_equal(tls->ca.path.size, 0);
+    tls = &take(HTTPS "    type: io.statefun.transports.v1/okhttp\n    client_key: k\n",
+                "m.yaml:7: warning: transport.client_key is no key of okhttp and has no effect\n")
+               ->tls;
+    assert_int_equal(tls->key.path.size, 0);
+}
+
+static void mistakes_in_certificates(void **state)
 {
     (void)state;
     static const struct wrong wrongs[] = {
-        {ASYNC "    trust_cacerts: /ca.pem\n    client_cert: file:/c.pem\n    client_key: /k.pem\n"
-               "    client_key_password: /p\n",
-         "m.yaml:7: transport.trust_cacerts: an endpoint cannot have certificates of its own yet; add this one to "
-         "those "
-         "of the machine (update-ca-certificates), which are the ones trusted\n"
-         "m.yaml:8: transport.client_cert: the host cannot show a certificate of its own yet; call a proxy beside it "
-         "over http, which shows this one\n"
-         "m.yaml:9: transport.client_key: the host cannot show a certificate of its own yet; it needs no key\n"
-         "m.yaml:10: transport.client_key_password: the host cannot show a certificate of its own yet; it needs no "
-         "password\n"},
-        {ASYNC "    trust_cacerts: classpath:certs/ca.pem\n",
-         "m.yaml:7: transport.trust_cacerts: an endpoint cannot have certificates of its own yet; add this one to "
-         "those "
-         "of the machine (update-ca-certificates), which are the ones trusted\n"
-         "m.yaml:7: transport.trust_cacerts: 'classpath:certs/ca.pem' lies on a Java class path, which there is none "
-         "of "
-         "here; name a file\n"},
+        {HTTPS "    client_cert: c\n",
+         "m.yaml:6: transport.client_cert is of no use without transport.client_key; write both or none\n"},
+        {HTTPS "    client_key: c\n",
+         "m.yaml:6: transport.client_key is of no use without transport.client_cert; write both or none\n"},
+        {HTTPS "    client_key_password: c\n",
+         "m.yaml:6: transport.client_key_password is of no use without transport.client_key; write both or none\n"},
+        {HTTPS "    trust_cacerts: classpath:certs/ca.pem\n",
+         "m.yaml:6: transport.trust_cacerts: 'classpath:certs/ca.pem' lies on a Java class path, which there is none "
+         "of here; name a file\n"},
+        {HTTPS "    trust_cacerts: file://elsewhere/ca.pem\n",
+         "m.yaml:6: transport.trust_cacerts: 'file://elsewhere/ca.pem' names no file of this machine; write a path, as "
+         "in /etc/proa/ca.pem\n"},
+        {HTTPS "    trust_cacerts: 'file:'\n",
+         "m.yaml:6: transport.trust_cacerts: 'file:' names no file of this machine; write a path, as in "
+         "/etc/proa/ca.pem\n"},
     };
 
     assert_wrong(wrongs, sizeof wrongs / sizeof wrongs[0]);
@@ -614,13 +647,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(defaults_of_async),         TEST(defaults_of_okhttp),
-        TEST(every_key_of_async),        TEST(every_key_of_okhttp),
-        TEST(which_deadlines_count),     TEST(numbers_beyond_our_bounds),
-        TEST(failure_modes_of_the_fork), TEST(files_are_mixed),
-        TEST(unknown_keys_are_warnings), TEST(warnings_are_bounded),
-        TEST(mistakes_in_endpoints),     TEST(certificates_are_refused),
-        TEST(other_kinds_are_refused),   TEST(the_form_of_3_0_is_refused),
+        TEST(defaults_of_async),         TEST(defaults_of_okhttp),      TEST(every_key_of_async),
+        TEST(every_key_of_okhttp),       TEST(which_deadlines_count),   TEST(numbers_beyond_our_bounds),
+        TEST(failure_modes_of_the_fork), TEST(files_are_mixed),         TEST(unknown_keys_are_warnings),
+        TEST(warnings_are_bounded),      TEST(mistakes_in_endpoints),   TEST(certificates_are_files),
+        TEST(mistakes_in_certificates),  TEST(other_kinds_are_refused), TEST(the_form_of_3_0_is_refused),
         TEST(durations_in_flinks_forms), TEST(the_page_is_current),
         TEST(ports_of_the_playground),   TEST(topics_of_the_playground),
     };

@@ -6,6 +6,7 @@ from __future__ import annotations
 import http.server
 import os
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -83,6 +84,7 @@ class Call:
     body: bytes
     request_line: str
     peer_port: int  # one connection has one
+    client: str = ""  # the common name in the certificate that the host showed
 
     @property
     def batch(self) -> wire.ToFunction.InvocationBatchRequest:
@@ -122,20 +124,27 @@ class ScriptedFunction:
         answer: Callable[[Call], Reply],
         body_bytes_max: int = sys.maxsize,
         keep_alive_s: float | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.answer = answer
         self.body_bytes_max = body_bytes_max
         self.keep_alive_s = keep_alive_s
+        self.tls = tls  # may be another one at the next start
         self.calls: list[Call] = []
         self.refused = 0
         self._lock = threading.Lock()
         self._server: http.server.ThreadingHTTPServer | None = None
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}/"
+        self.url = f"http://127.0.0.1:{self.port}/" if tls is None else f"https://localhost:{self.port}/"
 
     def start(self) -> ScriptedFunction:
         """Listens, on the same port each time."""
         self._server = _Server(("127.0.0.1", self.port), self._handler())
+        if self.tls is not None:
+            # A handshake is part of the first read, on the connection's own thread.
+            self._server.socket = self.tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
@@ -168,9 +177,15 @@ class ScriptedFunction:
                 body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
                 fields = {name.lower(): value for name, value in self.headers.items()}
                 request = wire.ToFunction.FromString(body)
-                call = Call(request, fields, self.path, body, self.requestline, self.client_address[1])
+                peer_port = self.client_address[1]
+                call = Call(request, fields, self.path, body, self.requestline, peer_port, self._client())
                 owner.seen(call)
                 self._send(owner.answer(call))
+
+            def _client(self) -> str:
+                shown = self.connection.getpeercert() if isinstance(self.connection, ssl.SSLSocket) else None
+                subject = (shown or {}).get("subject", ())
+                return "".join(value for parts in subject for name, value in parts if name == "commonName")
 
             def _send(self, reply: Reply) -> None:
                 self.close_connection = reply.is_last or reply.hang_up or reply.reset or reply.cut_at is not None
