@@ -44,6 +44,7 @@ enum {
     LIMIT_MODULE_ENTRIES_MAX = 4096,     /* functions, endpoints and egresses in one host, each */
     LIMIT_PLAYGROUND_PORTS_MAX = 8,      /* documents with a port of StateFun's playground: each may be a listener */
     LIMIT_URL_BYTES_MAX = 2048,          /* of an endpoint's URL as configured */
+    LIMIT_SOCKET_PATH_BYTES_MAX = 107,   /* of a Unix socket: sun_path without its NUL */
     LIMIT_PATH_BYTES_MAX = 4095,         /* of a file's path: PATH_MAX without its NUL */
     LIMIT_INPUTS_PER_TURN_MAX = 256,     /* so that a flood at one door does not starve another */
 };

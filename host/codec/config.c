@@ -256,6 +256,7 @@ bool config_put_endpoint(struct config *config, struct config_source *source, co
     struct endpoint_entry *entry = allocate(config, sizeof *entry);
     entry->endpoint = *endpoint;
     entry->endpoint.url = copy(config, endpoint->url);
+    entry->endpoint.socket = config_socket_of(entry->endpoint.url);
     copy_file(config, &entry->endpoint.tls.ca);
     copy_file(config, &entry->endpoint.tls.cert);
     copy_file(config, &entry->endpoint.tls.key);

@@ -164,6 +164,9 @@ void config_read_tls(struct config_source *source, const struct config_table *ta
                      const struct config_tls_keys *keys, struct tls_config *out);
 /* True if calls to this URL are encrypted. */
 bool config_is_https(struct slice url);
+/* The path of the Unix socket in a URL that was checked: of http+unix:///run/f.sock/a/b it is /run/f.sock. Empty: the
+ * URL names a host. */
+struct slice config_socket_of(struct slice url);
 
 /* ---- what config.c keeps -------------------------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@
 enum { SHOWN_BYTES_MAX = 80 };
 
 static const char placeholder[] = "{function.name}";
+static const char unix_scheme[] = "http+unix://";
 
 static int shown(struct slice text)
 {
@@ -234,27 +235,66 @@ static enum err_code check_authority(struct slice authority, struct slice url, s
     return after.size == 0 ? ERR_NONE : check_port((struct slice){after.data + 1, after.size - 1}, url, err);
 }
 
+struct slice config_socket_of(struct slice url)
+{
+    const size_t start = sizeof unix_scheme - 1;
+    size_t segment = start; /* begins here */
+
+    if (!begins_with(url, unix_scheme)) {
+        return SLICE_EMPTY;
+    }
+    for (size_t at = start; at <= url.size; at++) {
+        const bool is_end = at == url.size || url.data[at] == '?';
+        if (!is_end && url.data[at] != '/') {
+            continue;
+        }
+        if (at - segment >= 5 && memcmp(url.data + at - 5, ".sock", 5) == 0) {
+            return (struct slice){url.data + start, at - start};
+        }
+        if (is_end) {
+            break;
+        }
+        segment = at + 1;
+    }
+    return SLICE_EMPTY;
+}
+
+static enum err_code check_socket(struct slice url, struct err *err)
+{
+    const struct slice path = config_socket_of(url);
+
+    if (path.size == 0 || path.data[0] != '/') {
+        return err_set(err, ERR_CONFIG,
+                       "'%.*s' names no Unix socket; write three slashes and a path with a file that ends in .sock, as "
+                       "in http+unix:///run/functions.sock/path",
+                       shown(url), url.data);
+    }
+    if (path.size > LIMIT_SOCKET_PATH_BYTES_MAX) {
+        return err_set(err, ERR_CONFIG, "'%.*s…' is too long for a Unix socket; its path has at most %d bytes",
+                       shown(url), url.data, LIMIT_SOCKET_PATH_BYTES_MAX);
+    }
+    if (memchr(path.data, '{', path.size) != NULL) {
+        return err_set(err, ERR_CONFIG, "'%.*s' has %s in the path of its socket; it may stand only behind it",
+                       shown(url), url.data, placeholder);
+    }
+    if (memchr(path.data, '%', path.size) != NULL) {
+        return err_set(err, ERR_CONFIG, "'%.*s': the path of a socket is taken as it stands; write it without %%",
+                       shown(url), url.data);
+    }
+    return ERR_NONE;
+}
+
 enum err_code config_check_url(struct slice url, struct err *err)
 {
-    static const char http[] = "http://";
-    static const char https[] = "https://";
-    static const char unix_[] = "http+unix:";
-    size_t at = 0;
+    const bool is_socket = begins_with(url, unix_scheme);
+    size_t at = begins_with(url, "http://") ? 7 : 8;
 
     if (url.size > LIMIT_URL_BYTES_MAX) {
         return err_set(err, ERR_CONFIG, "the URL has %zu bytes; at most %d are taken", url.size, LIMIT_URL_BYTES_MAX);
     }
-    if (url.size >= sizeof http - 1 && memcmp(url.data, http, sizeof http - 1) == 0) {
-        at = sizeof http - 1;
-    } else if (url.size >= sizeof https - 1 && memcmp(url.data, https, sizeof https - 1) == 0) {
-        at = sizeof https - 1;
-    } else if (url.size >= sizeof unix_ - 1 && memcmp(url.data, unix_, sizeof unix_ - 1) == 0) {
+    if (!is_socket && !config_is_https(url) && !begins_with(url, "http://")) {
         return err_set(err, ERR_CONFIG,
-                       "'%.*s': functions behind a Unix socket cannot be called yet; let their server listen on a TCP "
-                       "port, as in http://localhost:8000/",
-                       shown(url), url.data);
-    } else {
-        return err_set(err, ERR_CONFIG, "'%.*s' is not a URL of a function; it begins with http:// or https://",
+                       "'%.*s' is not a URL of a function; it begins with http://, https:// or http+unix:///",
                        shown(url), url.data);
     }
     if (!is_graphic(url)) {
@@ -268,6 +308,9 @@ enum err_code config_check_url(struct slice url, struct err *err)
     if (!has_only_placeholder(url)) {
         return err_set(err, ERR_CONFIG, "'%.*s' has a brace that is not part of %s, the one thing substituted",
                        shown(url), url.data, placeholder);
+    }
+    if (is_socket) {
+        return check_socket(url, err);
     }
     size_t end = at;
     while (end < url.size && url.data[end] != '/' && url.data[end] != '?') {

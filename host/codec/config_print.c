@@ -178,7 +178,7 @@ static void put_forms(struct buf *out, const struct config_rule *rule)
         put_choices(out, rule->choices);
         return;
     case CONFIG_URL:
-        put_text_pattern(out, "^https?://[^/]");
+        put_text_pattern(out, "^(https?://[^/]|http[+]unix:///)");
         return;
     case CONFIG_TYPENAME:
         put_text_pattern(out, "^[^/\\s]+/[^/\\s]+$");

@@ -28,8 +28,8 @@ static const struct config_key endpoint_keys[] = {
         {"url",
          {CONFIG_URL, 0, 0, NULL},
          NULL,
-         .help = "Where calls go, `http://` or `https://`. `{function.name}` in its path is replaced by the "
-                 "name of the function."},
+         .help = "Where calls go: `http://`, `https://`, or a Unix socket, `http+unix:///run/f.sock/path`, whose file "
+                 "ends in `.sock`. `{function.name}` in the path is replaced by the name of the function."},
     [KEY_ENDPOINT_TIMEOUT] =
         {"call.timeout",
          {CONFIG_DURATION, 1, 86400000, NULL},

@@ -44,8 +44,8 @@ enum {
 
 static const char help_functions[] = "The functions this endpoint serves: one name, or a star for every other name of "
                                      "the namespace. A name wins over a star.";
-static const char help_url[] = "Where calls go. `{function.name}` is replaced by the name of the function; it may "
-                               "stand only after the host's name.";
+static const char help_url[] = "Where calls go; `http+unix://` with either transport. `{function.name}` is replaced by "
+                               "the name of the function; it may stand only after the host's name or the socket.";
 static const char help_mailbox[] =
     "The soft limit of one instance's mailbox: while so many messages wait for it, clients get 503 for this instance, "
     "and only for it. 0 or less: no limit of its own. How many messages go into one call is another matter: at most "

@@ -66,7 +66,8 @@ const char *config_nearest(struct slice text, const char *const *names, size_t c
 MUST_USE enum err_code config_expand(struct slice text, config_getenv *lookup, void *lookup_context, struct buf *out,
                                      struct err *err);
 
-/* A URL of an endpoint: http or https, a host, no credentials, {function.name} only in its path. */
+/* A URL of an endpoint: http or https and a host, or http+unix and a socket; no credentials, {function.name} only in
+ * its path. */
 MUST_USE enum err_code config_check_url(struct slice url, struct err *err);
 /* A pattern of functions: namespace/name or namespace/ and a star; outside the host's own namespaces. */
 MUST_USE enum err_code config_check_pattern(struct slice text, struct slice *out_space, struct slice *out_name,

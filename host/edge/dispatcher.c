@@ -60,6 +60,7 @@ struct call {
     struct resolver_waiter waiter;
     struct parse *parse; /* while PARSED */
     struct route *route;
+    bool has_socket;                /* the handle is set up for a Unix socket */
     const struct tls_identity *tls; /* the handle is set up for it; NULL: for none yet */
 
     uint64_t number;
@@ -320,10 +321,21 @@ static bool try_other_connection(struct call *call) LOOP_THREAD
     return true;
 }
 
+/* Why libcurl gave up on a call. Of a Unix socket that takes no connection it would speak of localhost and port 80. */
+static const char *failure_reason(const struct call *call, CURLcode code)
+{
+    long number = 0;
+    if (code == CURLE_COULDNT_CONNECT && call->route->socket != NULL &&
+        curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &number) == CURLE_OK && number > 0) {
+        return strerror((int)number);
+    }
+    return call->curl_text[0] == '\0' ? curl_easy_strerror(code) : call->curl_text;
+}
+
 /* libcurl gave up on a call. */
 static void take_failure(struct call *call, CURLcode code) LOOP_THREAD
 {
-    const char *why = call->curl_text[0] == '\0' ? curl_easy_strerror(code) : call->curl_text;
+    const char *why = failure_reason(call, code);
     const struct answer *answer = &call->answer;
     bool is_sent = was_sent(call);
     bool is_timeout = code == CURLE_OPERATION_TIMEDOUT;
@@ -536,6 +548,10 @@ static void set_options(struct call *call, uint64_t now_us)
     SET(TIMEOUT_MS, (long)left_ms);
     SET(CONNECTTIMEOUT_MS, (long)(connect_ms == 0 || connect_ms > left_ms ? left_ms : connect_ms));
     const struct tls_identity *tls = tls_of(call->dispatcher->tls, call->route->endpoint_index);
+    if (call->has_socket || call->route->socket != NULL) {
+        SET(UNIX_SOCKET_PATH, call->route->socket);
+        call->has_socket = call->route->socket != NULL;
+    }
     if (tls != NULL && tls != call->tls) {
         code = code != CURLE_OK ? code : set_tls(call, tls);
     }

@@ -38,6 +38,7 @@ static void free_route(struct routes *routes, struct route *route) LOOP_THREAD
     table_remove(&routes->table, &route->node);
     resolver_unref(routes->resolver, route->name);
     free(route->url);
+    free(route->socket);
     free(route->shown);
     free((void *)(uintptr_t)route->function_name.data);
     free(route);
@@ -83,27 +84,46 @@ static char *without_userinfo(struct slice text, const struct url *url)
     return shown;
 }
 
+/* What is asked for over a Unix socket: a URL of http with a host that nobody looks up. */
+static void put_socket_url(struct buf *out, struct slice text, struct slice socket)
+{
+    const size_t skipped = strlen("http+unix://") + socket.size;
+    buf_append_text(out, "http://localhost");
+    if (text.size == skipped || text.data[skipped] != '/') {
+        buf_append_u8(out, '/');
+    }
+    buf_append(out, text.data + skipped, text.size - skipped);
+}
+
 static enum err_code make_route(struct routes *routes, const struct route_key *key, struct route **out,
                                 struct err *err) LOOP_THREAD
 {
     const struct endpoint_config *endpoint = &routes->registry->endpoints[key->endpoint];
     struct buf text CLEANUP(buf_done);
+    struct buf socket_url CLEANUP(buf_done);
     struct url url = {0};
 
     buf_init(&text, URL_BYTES_MAX);
+    buf_init(&socket_url, 2 * URL_BYTES_MAX);
     url_expand(&text, endpoint->url, key->function_name);
     if (text.overflow) {
         return err_set(err, ERR_CONFIG, "the URL of endpoint %u is over %d bytes with the function's name in it",
                        key->endpoint, URL_BYTES_MAX);
     }
-    if (url_parse(buf_slice(&text), &url, err) != ERR_NONE) {
+    const bool is_socket = endpoint->socket.size > 0;
+    if (is_socket) {
+        put_socket_url(&socket_url, buf_slice(&text), endpoint->socket);
+    }
+    const struct slice called = is_socket ? buf_slice(&socket_url) : buf_slice(&text);
+    if (url_parse(called, &url, err) != ERR_NONE) {
         return err_wrap(err, "the URL of endpoint %u", key->endpoint);
     }
     struct route *route = calloc(1, sizeof(*route));
     check(route != NULL);
-    route->url = copy_text(buf_slice(&text));
-    route->shown = without_userinfo(buf_slice(&text), &url);
-    route->name = url.is_numeric ? NULL : resolver_ref(routes->resolver, url.host);
+    route->url = copy_text(called);
+    route->shown = is_socket ? copy_text(buf_slice(&text)) : without_userinfo(called, &url);
+    route->socket = is_socket ? copy_text(endpoint->socket) : NULL;
+    route->name = url.is_numeric || is_socket ? NULL : resolver_ref(routes->resolver, url.host);
     route->is_https = url.is_https;
     route->endpoint = endpoint;
     route->endpoint_index = key->endpoint;

@@ -19,6 +19,7 @@ struct routes;
 
 struct route {
     char *url;                  /* NUL-terminated */
+    char *socket;               /* the Unix socket to call it on; NULL: none */
     char *shown;                /* the same without user and password, for texts */
     struct resolver_name *name; /* NULL: the host is an address */
     bool is_https;

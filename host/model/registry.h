@@ -40,6 +40,7 @@ struct tls_config {
 
 struct endpoint_config {
     struct slice url;            /* template; {function.name} is substituted by the dispatcher */
+    struct slice socket;         /* the Unix socket that `url` names (http+unix://); empty: it names a host */
     struct tls_config tls;       /* all zero without https:// */
     uint32_t timeout_ms;         /* of one call */
     uint32_t connect_ms;         /* of connecting, part of the call */

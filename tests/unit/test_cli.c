@@ -136,11 +136,12 @@ static void serve_tells_all_mistakes(void **state)
 
     write_module("kind: proa.v1/endpoint\nspec:\n  functions: {a/b: {}}\n  url: nowhere\n");
     assert_int_equal(run("serve", "--data=/data", "--module", module_file, "--function=c", "--egress=d"), CLI_FAILED);
-    (void)snprintf(expected, sizeof expected,
-                   "%s:4: url: 'nowhere' is not a URL of a function; it begins with http:// or https://\n"
-                   "--function: 'c' has no '='; write it as in example/*=http://localhost:8000/\n"
-                   "--egress: 'd' does not name an egress; write namespace/name, as in example/receipts\n",
-                   module_file);
+    (void)snprintf(
+        expected, sizeof expected,
+        "%s:4: url: 'nowhere' is not a URL of a function; it begins with http://, https:// or http+unix:///\n"
+        "--function: 'c' has no '='; write it as in example/*=http://localhost:8000/\n"
+        "--egress: 'd' does not name an egress; write namespace/name, as in example/receipts\n",
+        module_file);
     assert_string_equal(errors, expected);
     assert_int_equal(run("serve", "--data=/data"), CLI_FAILED);
     assert_non_null(strstr(errors, "no endpoint serves a function"));

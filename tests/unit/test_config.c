@@ -81,6 +81,7 @@ static void assert_text(struct slice found, const char *expected)
 
 #define HEAD "kind: proa.v1/endpoint\nspec:\n  functions: {a/b: {}}\n"
 #define URL "  url: http://h/\n"
+#define TEN "1234567890"
 
 /* ---- what it makes -------------------------------------------------------------------------------------- */
 
@@ -196,6 +197,32 @@ static void not_to_verify_is_warned_of(void **state)
     buf_clear(&messages);
     take();
     assert_true(registry->endpoints[0].tls.no_verify);
+}
+
+static void assert_socket(const char *url, const char *socket)
+{
+    char text[512];
+
+    config_destroy(config);
+    registry_destroy(registry);
+    config = config_create();
+    (void)snprintf(text, sizeof text, HEAD "  url: %s\n", url);
+    assert_int_equal(add(text), ERR_NONE);
+    take();
+    assert_text(registry->endpoints[0].url, url);
+    assert_text(registry->endpoints[0].socket, socket);
+}
+
+static void a_url_may_name_a_unix_socket(void **state)
+{
+    (void)state;
+    assert_socket("http+unix:///f.sock", "/f.sock");
+    assert_socket("http+unix:///f.sock?q=/b.sock", "/f.sock");
+    assert_socket("http+unix:///var/run/f.sock/a/g.sock/{function.name}?n={function.name}", "/var/run/f.sock");
+    assert_socket("http+unix:///f.socks/.sock/x", "/f.socks/.sock");
+    assert_socket("http+unix:///" TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "1.sock/",
+                  "/" TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "1.sock");
+    assert_socket("http://h/f.sock/a", "");
 }
 
 static void variables_stand_in_any_scalar(void **state)
@@ -407,17 +434,33 @@ static void mistakes_in_names(void **state)
     assert_wrong(wrongs, sizeof wrongs / sizeof wrongs[0]);
 }
 
+#define NO_SOCKET                                                                                                  \
+    "names no Unix socket; write three slashes and a path with a file that ends in .sock, as in http+unix:///run/" \
+    "functions.sock/path\n"
+
 static void mistakes_in_urls(void **state)
 {
     (void)state;
     static const struct wrong wrongs[] = {
-        {HEAD "  url: http+unix:///f.sock/\n",
-         "m.yaml:4: url: 'http+unix:///f.sock/': functions behind a Unix socket cannot be called yet; let their server "
-         "listen on a TCP port, as in http://localhost:8000/\n"},
-        {HEAD "  url: localhost:8000\n",
-         "m.yaml:4: url: 'localhost:8000' is not a URL of a function; it begins with http:// or https://\n"},
-        {HEAD "  url: ftp://h/\n", "m.yaml:4: url: 'ftp://h/' is not a URL of a function; it begins with http:// or "
-                                   "https://\n"},
+        {HEAD "  url: http+unix:///f\n", "m.yaml:4: url: 'http+unix:///f' " NO_SOCKET},
+        {HEAD "  url: http+unix:///f.sock2/.soc\n", "m.yaml:4: url: 'http+unix:///f.sock2/.soc' " NO_SOCKET},
+        {HEAD "  url: http+unix:///f?x.sock\n", "m.yaml:4: url: 'http+unix:///f?x.sock' " NO_SOCKET},
+        {HEAD "  url: http+unix://h/f.sock/\n", "m.yaml:4: url: 'http+unix://h/f.sock/' " NO_SOCKET},
+        {HEAD "  url: http+unix:/f.sock/\n",
+         "m.yaml:4: url: 'http+unix:/f.sock/' is not a URL of a function; it begins with http://, https:// or "
+         "http+unix:///\n"},
+        {HEAD "  url: http+unix:///{function.name}/f.sock\n",
+         "m.yaml:4: url: 'http+unix:///{function.name}/f.sock' has {function.name} in the path of its socket; it may "
+         "stand only behind it\n"},
+        {HEAD "  url: http+unix:///a%20b.sock/\n",
+         "m.yaml:4: url: 'http+unix:///a%20b.sock/': the path of a socket is taken as it stands; write it without %\n"},
+        {HEAD "  url: http+unix:///" TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "123.sock/\n",
+         "m.yaml:4: url: 'http+unix:///" TEN TEN TEN TEN TEN TEN
+         "1234567…' is too long for a Unix socket; its path has at most 107 bytes\n"},
+        {HEAD "  url: localhost:8000\n", "m.yaml:4: url: 'localhost:8000' is not a URL of a function; it begins with "
+                                         "http://, https:// or http+unix:///\n"},
+        {HEAD "  url: ftp://h/\n", "m.yaml:4: url: 'ftp://h/' is not a URL of a function; it begins with http://, "
+                                   "https:// or http+unix:///\n"},
         {HEAD "  url: http:///x\n", "m.yaml:4: url: 'http:///x' names no host; write http://host:port/path\n"},
         {HEAD "  url: http://h:/x\n", "m.yaml:4: url: 'http://h:/x' has no port between 1 and 65535 after the host\n"},
         {HEAD "  url: http://h:65536\n",
@@ -585,8 +628,8 @@ static void flags_are_checked(void **state)
     assert_int_equal(config_add_egress(config, "x/y", &messages), ERR_CONFIG);
     assert_string_equal(said(), "--function: 'a/b' has no '='; write it as in example/*=http://localhost:8000/\n"
                                 "--function: 'b' does not name functions; write namespace/name or namespace/*\n"
-                                "--function: 'localhost' is not a URL of a function; it begins with http:// or "
-                                "https://\n"
+                                "--function: 'localhost' is not a URL of a function; it begins with http://, "
+                                "https:// or http+unix:///\n"
                                 "--function: a/b already has an endpoint, given by --function\n"
                                 "--egress: 'x' does not name an egress; write namespace/name, as in example/receipts\n"
                                 "--egress: the egress x/y is already there, given by --egress\n");
@@ -695,18 +738,31 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(the_example_of_the_page),    TEST(the_defaults_are_those_of_the_example),
-        TEST(every_key_has_its_place),    TEST(certificates_are_files),
-        TEST(not_to_verify_is_warned_of), TEST(variables_stand_in_any_scalar),
-        TEST(flags_make_endpoints),       TEST(mistakes_in_keys),
-        TEST(mistakes_in_kinds_of_nodes), TEST(mistakes_in_values),
-        TEST(mistakes_in_certificates),   TEST(mistakes_in_names),
-        TEST(mistakes_in_urls),           TEST(mistakes_in_variables),
-        TEST(mistakes_in_yaml),           TEST(all_mistakes_at_once),
-        TEST(files_are_bounded),          TEST(flags_are_checked),
-        TEST(nothing_serves_a_function),  TEST(durations_and_sizes),
-        TEST(the_nearest_name),           TEST(a_dollar_brace_can_be_written),
-        TEST(the_page_is_current),        TEST(the_schema_is_current),
+        TEST(the_example_of_the_page),
+        TEST(the_defaults_are_those_of_the_example),
+        TEST(every_key_has_its_place),
+        TEST(certificates_are_files),
+        TEST(not_to_verify_is_warned_of),
+        TEST(a_url_may_name_a_unix_socket),
+        TEST(variables_stand_in_any_scalar),
+        TEST(flags_make_endpoints),
+        TEST(mistakes_in_keys),
+        TEST(mistakes_in_kinds_of_nodes),
+        TEST(mistakes_in_values),
+        TEST(mistakes_in_certificates),
+        TEST(mistakes_in_names),
+        TEST(mistakes_in_urls),
+        TEST(mistakes_in_variables),
+        TEST(mistakes_in_yaml),
+        TEST(all_mistakes_at_once),
+        TEST(files_are_bounded),
+        TEST(flags_are_checked),
+        TEST(nothing_serves_a_function),
+        TEST(durations_and_sizes),
+        TEST(the_nearest_name),
+        TEST(a_dollar_brace_can_be_written),
+        TEST(the_page_is_current),
+        TEST(the_schema_is_current),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

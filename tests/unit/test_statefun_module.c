@@ -349,9 +349,10 @@ static void mistakes_in_endpoints(void **state)
         {FUNCTIONS("proa/*"), "m.yaml:3: functions: the namespace proa belongs to the host; choose another\n"},
         {FUNCTIONS("[a/b]"), "m.yaml:3: functions is a single value, not a list\n"},
         {FUNCTIONS("{a/b: {}}"), "m.yaml:3: functions is a single value, not a mapping\n"},
-        {TEMPLATE("http+unix:///var/f.sock/{function.name}"),
-         "m.yaml:4: urlPathTemplate: 'http+unix:///var/f.sock/{function.name}': functions behind a Unix socket cannot "
-         "be called yet; let their server listen on a TCP port, as in http://localhost:8000/\n"},
+        {TEMPLATE("http+unix:///var/f/{function.name}"),
+         "m.yaml:4: urlPathTemplate: 'http+unix:///var/f/{function.name}' names no Unix socket; write three slashes "
+         "and "
+         "a path with a file that ends in .sock, as in http+unix:///run/functions.sock/path\n"},
         {TEMPLATE("http://h/{function.namespace}"),
          "m.yaml:4: urlPathTemplate: 'http://h/{function.namespace}' has a brace that is not part of {function.name}, "
          "the one thing substituted\n"},
@@ -412,6 +413,24 @@ static void certificates_are_files(void **state)
                 "m.yaml:7: warning: transport.client_key is no key of okhttp and has no effect\n")
                ->tls;
     assert_int_equal(tls->key.path.size, 0);
+}
+
+static void sockets_with_either_transport(void **state)
+{
+    (void)state;
+    const char *const transports[] = {"async", "okhttp"};
+
+    for (size_t i = 0; i < 2; i++) {
+        char text[512];
+        (void)snprintf(text, sizeof text,
+                       "kind: io.statefun.endpoints.v2/http\nspec:\n  functions: a/*\n"
+                       "  urlPathTemplate: http+unix:///x.sock/{function.name}\n"
+                       "  transport: {type: io.statefun.transports.v1/%s}\n",
+                       transports[i]);
+        const struct endpoint_config *endpoint = take(text, "");
+        assert_text(endpoint->url, "http+unix:///x.sock/{function.name}");
+        assert_text(endpoint->socket, "/x.sock");
+    }
 }
 
 static void mistakes_in_certificates(void **state)
@@ -647,11 +666,14 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(defaults_of_async),         TEST(defaults_of_okhttp),      TEST(every_key_of_async),
-        TEST(every_key_of_okhttp),       TEST(which_deadlines_count),   TEST(numbers_beyond_our_bounds),
-        TEST(failure_modes_of_the_fork), TEST(files_are_mixed),         TEST(unknown_keys_are_warnings),
-        TEST(warnings_are_bounded),      TEST(mistakes_in_endpoints),   TEST(certificates_are_files),
-        TEST(mistakes_in_certificates),  TEST(other_kinds_are_refused), TEST(the_form_of_3_0_is_refused),
+        TEST(defaults_of_async),         TEST(defaults_of_okhttp),
+        TEST(every_key_of_async),        TEST(every_key_of_okhttp),
+        TEST(which_deadlines_count),     TEST(numbers_beyond_our_bounds),
+        TEST(failure_modes_of_the_fork), TEST(files_are_mixed),
+        TEST(unknown_keys_are_warnings), TEST(warnings_are_bounded),
+        TEST(mistakes_in_endpoints),     TEST(certificates_are_files),
+        TEST(mistakes_in_certificates),  TEST(sockets_with_either_transport),
+        TEST(other_kinds_are_refused),   TEST(the_form_of_3_0_is_refused),
         TEST(durations_in_flinks_forms), TEST(the_page_is_current),
         TEST(ports_of_the_playground),   TEST(topics_of_the_playground),
     };

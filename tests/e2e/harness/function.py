@@ -83,7 +83,7 @@ class Call:
     path: str
     body: bytes
     request_line: str
-    peer_port: int  # one connection has one
+    peer_port: int  # one connection has one; over a Unix socket a number that stands for it
     client: str = ""  # the common name in the certificate that the host showed
 
     @property
@@ -125,21 +125,29 @@ class ScriptedFunction:
         body_bytes_max: int = sys.maxsize,
         keep_alive_s: float | None = None,
         tls: ssl.SSLContext | None = None,
+        path: Path | None = None,
     ) -> None:
         self.answer = answer
         self.body_bytes_max = body_bytes_max
         self.keep_alive_s = keep_alive_s
         self.tls = tls  # may be another one at the next start
+        self.path = path  # of a Unix socket, to listen there instead
         self.calls: list[Call] = []
         self.refused = 0
         self._lock = threading.Lock()
         self._server: http.server.ThreadingHTTPServer | None = None
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/" if tls is None else f"https://localhost:{self.port}/"
+        if path is not None:
+            self.url = f"http+unix://{path}/"
 
     def start(self) -> ScriptedFunction:
-        """Listens, on the same port each time."""
-        self._server = _Server(("127.0.0.1", self.port), self._handler())
+        """Listens, on the same port or socket each time."""
+        if self.path is None:
+            self._server = _Server(("127.0.0.1", self.port), self._handler())
+        else:
+            self.path.unlink(missing_ok=True)
+            self._server = _UnixServer(str(self.path), self._handler())
         if self.tls is not None:
             # A handshake is part of the first read, on the connection's own thread.
             self._server.socket = self.tls.wrap_socket(
@@ -166,7 +174,7 @@ class ScriptedFunction:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
+            disable_nagle_algorithm = owner.path is None
             timeout = owner.keep_alive_s
 
             def do_POST(self) -> None:
@@ -177,7 +185,7 @@ class ScriptedFunction:
                 body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
                 fields = {name.lower(): value for name, value in self.headers.items()}
                 request = wire.ToFunction.FromString(body)
-                peer_port = self.client_address[1]
+                peer_port = self.client_address[1] if owner.path is None else self.connection.fileno()
                 call = Call(request, fields, self.path, body, self.requestline, peer_port, self._client())
                 owner.seen(call)
                 self._send(owner.answer(call))
@@ -233,6 +241,14 @@ class _Server(http.server.ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         pass  # a killed host leaves connections behind
+
+
+class _UnixServer(_Server):
+    address_family = socket.AF_UNIX
+
+    def server_bind(self) -> None:
+        self.socket.bind(self.server_address)
+        self.server_name, self.server_port = "localhost", 0
 
 
 def reply_to(call: Call, typename: str, data: bytes) -> wire.FromFunction:
