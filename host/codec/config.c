@@ -193,6 +193,7 @@ static struct endpoint_config endpoint_of(const struct config_value *values)
         .answer_bytes_max = LIMIT_ANSWER_BYTES_DEFAULT,
         .mailbox_messages_max = MAILBOX_MESSAGES_MAX,
         .run_ahead = values[KEY_ENDPOINT_RUN_AHEAD].number == 1,
+        .http = (enum http_version)values[KEY_ENDPOINT_HTTP].number,
         .retry =
             {
                 .first_ms = (uint32_t)values[KEY_ENDPOINT_RETRY_FIRST].number,
@@ -203,6 +204,7 @@ static struct endpoint_config endpoint_of(const struct config_value *values)
             },
     };
 }
+_Static_assert(HTTP_1_1 == 0 && HTTP_H2C == 1, "the order of the choices of http");
 _Static_assert(RETRY_BLOCK == 0 && RETRY_PARK == 1 && RETRY_DROP == 2, "the order of the choices of retry.then");
 
 void config_endpoint_default(struct endpoint_config *out_endpoint)
@@ -330,6 +332,10 @@ static void read_endpoint(struct config *config, struct config_source *source, c
     }
     endpoint.url = values[KEY_ENDPOINT_URL].text;
     read_tls(source, values, &endpoint);
+    if (endpoint.http == HTTP_H2C && config_is_https(endpoint.url)) {
+        config_error(source, values[KEY_ENDPOINT_HTTP].line,
+                     "http: h2c is HTTP/2 without TLS; with https:// write 1.1");
+    }
     if (!config_put_endpoint(config, source, &endpoint, spec->line, &index)) {
         return;
     }

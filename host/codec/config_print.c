@@ -139,8 +139,14 @@ static void put_choices(struct buf *out, const char *choices)
     buf_append_text(out, "{\"enum\": [");
     for (const char *word = choices; *word != '\0';) {
         const size_t size = strcspn(word, " ");
+        const struct slice choice = {(const uint8_t *)word, size};
+        uint64_t number = 0;
         buf_append_text(out, word == choices ? "" : ", ");
-        json_put_string(out, (struct slice){(const uint8_t *)word, size});
+        json_put_string(out, choice);
+        if (config_parse_factor(choice, &number)) { /* without quotes it is a number */
+            buf_append_text(out, ", ");
+            buf_append_slice(out, choice);
+        }
         word += size;
         word += *word == ' ';
     }

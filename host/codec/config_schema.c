@@ -79,6 +79,13 @@ static const struct config_key endpoint_keys[] = {
          "block",
          .help = "`block` goes on trying at the longest delay and holds the instance, `park` puts the "
                  "message aside for a person, `drop` forgets it."},
+    [KEY_ENDPOINT_HTTP] =
+        {"http",
+         {CONFIG_CHOICE, 0, 0, "1.1 h2c"},
+         "1.1",
+         .help =
+             "The version of HTTP. `h2c` is HTTP/2 without TLS, for a server that speaks it from the first byte on: "
+             "many calls share a connection."},
     [KEY_ENDPOINT_TLS_CA] =
         {"tls.ca",
          {CONFIG_FILE, 0, 0, NULL},

@@ -51,6 +51,15 @@ enum phase {
 
 #define ENCODINGS "gzip,deflate" /* of answers, as StateFun asks for them (R2) */
 
+/* How a call comes by its connection. Debian 12's libcurl breaks a second call on a connection of HTTP/2 without TLS if
+ * both are made with prior knowledge (curl's issue 10634). So only who opens a connection is: the others are sent off
+ * to find one, and come back if there is none. */
+enum sharing {
+    SHARING_OF_1_1, /* alone on a connection, which it may open */
+    SHARING_SHARE,  /* h2c: among others on a connection that is there or is being made; it must not open one */
+    SHARING_OPEN,   /* h2c: the first on a new one */
+};
+
 struct call {
     struct link link; /* in dispatcher->lists[phase] */
     enum phase phase;
@@ -61,6 +70,8 @@ struct call {
     struct parse *parse; /* while PARSED */
     struct route *route;
     bool has_socket;                /* the handle is set up for a Unix socket */
+    enum sharing sharing;           /* and for this */
+    long read_bytes;                /* and for reads of so many */
     const struct tls_identity *tls; /* the handle is set up for it; NULL: for none yet */
 
     uint64_t number;
@@ -72,6 +83,7 @@ struct call {
     struct buf request;
     struct answer answer;
     size_t answer_bytes; /* counted in dispatcher->answer_bytes */
+    bool is_homeless;    /* ended because SHARING_SHARE found no connection */
     bool is_starved;     /* ended because all answers together are over ANSWERS_BYTES_MAX */
     char address[RESOLVER_ADDRESS_BYTES];
 
@@ -96,6 +108,7 @@ struct dispatcher {
     struct list lists[PHASE_COUNT];
     struct heap deadlines;
     uint64_t sequence;
+    uint64_t turn; /* number of the newest dispatcher_run */
     struct socks *socks;
     uint64_t curl_due_us; /* UINT64_MAX: libcurl waits for no time */
     size_t request_bytes;
@@ -110,6 +123,7 @@ struct dispatcher {
 
 static void reap(struct dispatcher *dispatcher) LOOP_THREAD;
 static void call_start(struct call *call) LOOP_THREAD;
+static void call_fly(struct call *call, enum sharing sharing, uint64_t now_us) LOOP_THREAD;
 
 static void on_sock_ready(void *context, int fd, uint32_t events)
 {
@@ -138,8 +152,12 @@ static curl_socket_t on_socket_open(void *context, curlsocktype purpose, struct 
 {
     thread_assume(&thread_loop);
     struct call *call = context;
-    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
     (void)purpose;
+    if (call->sharing == SHARING_SHARE) {
+        call->is_homeless = true;
+        return CURL_SOCKET_BAD;
+    }
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
     if (fd < 0) {
         return CURL_SOCKET_BAD;
     }
@@ -321,6 +339,21 @@ static bool try_other_connection(struct call *call) LOOP_THREAD
     return true;
 }
 
+/* There was no connection to share. One call opens one, and what else comes back in this turn waits for that. */
+static void find_home(struct call *call) LOOP_THREAD
+{
+    struct route *route = call->route;
+    const bool is_first = route->opened_turn != call->dispatcher->turn;
+    uint64_t now_us = clock_monotonic_us();
+
+    if (now_us >= call->deadline_us) {
+        call_fail(call, CALL_UNREACHABLE, "could not be called: the call's deadline passed before it was sent");
+        return;
+    }
+    route->opened_turn = call->dispatcher->turn;
+    call_fly(call, is_first ? SHARING_OPEN : SHARING_SHARE, now_us);
+}
+
 /* Why libcurl gave up on a call. Of a Unix socket that takes no connection it would speak of localhost and port 80. */
 static const char *failure_reason(const struct call *call, CURLcode code)
 {
@@ -339,6 +372,10 @@ static void take_failure(struct call *call, CURLcode code) LOOP_THREAD
     const struct answer *answer = &call->answer;
     bool is_sent = was_sent(call);
     bool is_timeout = code == CURLE_OPERATION_TIMEDOUT;
+    if (call->is_homeless) {
+        find_home(call);
+        return;
+    }
     bool is_refused = code == CURLE_COULDNT_CONNECT || code == CURLE_SSL_CONNECT_ERROR || (is_timeout && !is_sent);
     bool is_closed = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING;
 
@@ -444,7 +481,6 @@ static void set_options_once(struct call *call)
     SET(NOSIGNAL, 1L);
     SET(QUICK_EXIT, 1L);
     SET(POST, 1L);
-    SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(PROTOCOLS_STR, "http,https");
     SET(FOLLOWLOCATION, 0L);
     SET(PATH_AS_IS, 1L);
@@ -472,6 +508,21 @@ static CURLcode set_tls(struct call *call, const struct tls_identity *tls)
     return code;
 }
 
+/* Sets a handle up for a version of HTTP, and for the way it comes by its connection. */
+static CURLcode set_sharing(struct call *call, enum sharing sharing)
+{
+    static const long versions[] = {[SHARING_OF_1_1] = CURL_HTTP_VERSION_1_1,
+                                    [SHARING_SHARE] = CURL_HTTP_VERSION_2_0,
+                                    [SHARING_OPEN] = CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE};
+    CURL *easy = call->easy;
+    CURLcode code = CURLE_OK;
+    SET(HTTP_VERSION, versions[sharing]);
+    SET(PIPEWAIT, sharing == SHARING_SHARE ? 1L : 0L); /* for a connection that is being made */
+    SET(FRESH_CONNECT, sharing == SHARING_OPEN ? 1L : 0L);
+    call->sharing = sharing;
+    return code;
+}
+
 static struct call *call_create(struct dispatcher *dispatcher)
 {
     struct call *call = calloc(1, sizeof(*call));
@@ -481,6 +532,7 @@ static struct call *call_create(struct dispatcher *dispatcher)
     call->easy = curl_easy_init();
     check(call->easy != NULL);
     set_options_once(call);
+    check(set_sharing(call, SHARING_OF_1_1) == CURLE_OK);
     return call;
 }
 
@@ -525,7 +577,18 @@ static struct curl_slist *make_headers(struct call *call, const struct effect_ca
     return &call->trace;
 }
 
-static void set_options(struct call *call, uint64_t now_us)
+/* With h2c libcurl reads 32 KiB of the connection at a time, and now and then forgets what does not fit. A handle that
+ * comes back without having had a connection may still hold its old buffer, and then keeps its size. */
+static void set_read_bytes(struct call *call)
+{
+    bool is_large = call->route->has_large_answers || call->sharing != SHARING_OF_1_1;
+    long bytes = is_large ? READ_BYTES_LARGE : READ_BYTES_SMALL;
+    if (bytes != call->read_bytes && curl_easy_setopt(call->easy, CURLOPT_BUFFERSIZE, bytes) == CURLE_OK) {
+        call->read_bytes = bytes;
+    }
+}
+
+static void set_options(struct call *call, enum sharing sharing, uint64_t now_us)
 {
     CURL *easy = call->easy;
     CURLcode code = CURLE_OK;
@@ -544,7 +607,6 @@ static void set_options(struct call *call, uint64_t now_us)
     SET(POSTFIELDS, call->request.size == 0 ? "" : (const char *)call->request.data);
     SET(POSTFIELDSIZE_LARGE, (curl_off_t)call->request.size);
     SET(CONNECT_TO, connect_to);
-    SET(BUFFERSIZE, call->route->has_large_answers ? (long)READ_BYTES_LARGE : (long)READ_BYTES_SMALL);
     SET(TIMEOUT_MS, (long)left_ms);
     SET(CONNECTTIMEOUT_MS, (long)(connect_ms == 0 || connect_ms > left_ms ? left_ms : connect_ms));
     const struct tls_identity *tls = tls_of(call->dispatcher->tls, call->route->endpoint_index);
@@ -552,23 +614,28 @@ static void set_options(struct call *call, uint64_t now_us)
         SET(UNIX_SOCKET_PATH, call->route->socket);
         call->has_socket = call->route->socket != NULL;
     }
+    if (sharing != call->sharing) {
+        code = code != CURLE_OK ? code : set_sharing(call, sharing);
+    }
     if (tls != NULL && tls != call->tls) {
         code = code != CURLE_OK ? code : set_tls(call, tls);
     }
     check(code == CURLE_OK);
+    set_read_bytes(call);
     call->curl_text[0] = '\0';
 }
 
 #undef SET
 
 /* Gives the call to libcurl, which sends it when dispatcher_run lets it. */
-static void call_fly(struct call *call, uint64_t now_us) LOOP_THREAD
+static void call_fly(struct call *call, enum sharing sharing, uint64_t now_us)
 {
     struct dispatcher *dispatcher = call->dispatcher;
 
     answer_begin(&call->answer, call->route->endpoint->answer_bytes_max);
     call->is_starved = false;
-    set_options(call, now_us);
+    call->is_homeless = false;
+    set_options(call, sharing, now_us);
     call_move(call, PHASE_FLYING);
     dispatcher->tls_flying += call->route->is_https;
     CURLMcode code = curl_multi_add_handle(dispatcher->multi, call->easy);
@@ -614,7 +681,7 @@ static void call_start(struct call *call)
         }
         (void)snprintf(call->address, sizeof(call->address), "%s", address);
     }
-    call_fly(call, now_us);
+    call_fly(call, call->route->endpoint->http == HTTP_H2C ? SHARING_SHARE : SHARING_OF_1_1, now_us);
 }
 
 static void on_name_ready(struct resolver_waiter *waiter, const char *error)
@@ -684,7 +751,7 @@ static enum err_code set_up_multi(struct dispatcher *dispatcher, struct err *err
     SET(TIMERFUNCTION, on_timer_wanted);
     SET(TIMERDATA, (void *)dispatcher);
     SET(MAXCONNECTS, (long)dispatcher->options.calls_in_flight_max); /* fewer make it reconnect all the time */
-    SET(PIPELINING, (long)CURLPIPE_NOTHING);
+    SET(PIPELINING, (long)CURLPIPE_MULTIPLEX);                       /* of h2c; HTTP/1.1 has none */
 #undef SET
     if (code != CURLM_OK) {
         return err_set(err, ERR_SYSTEM, "libcurl could not be set up: %s", curl_multi_strerror(code));
@@ -810,6 +877,7 @@ void dispatcher_run(struct dispatcher *dispatcher)
     uint64_t now_us = clock_monotonic_us();
     int running = 0;
 
+    dispatcher->turn++;
     dispatcher->needs_helper = resolver_run(dispatcher->resolver);
     end_overdue(dispatcher, now_us);
     dispatcher->tls_new_left = TLS_NEW_PER_TURN_MAX;

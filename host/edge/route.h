@@ -24,6 +24,7 @@ struct route {
     struct resolver_name *name; /* NULL: the host is an address */
     bool is_https;
     bool has_large_answers; /* the newest answer was: the caller's to set and read */
+    uint64_t opened_turn;   /* the dispatcher's, of the newest connection for many calls; likewise */
     const struct endpoint_config *endpoint;
     uint32_t endpoint_index; /* in the registry */
 

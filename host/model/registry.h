@@ -38,10 +38,16 @@ struct tls_config {
     bool no_verify; /* neither certificates nor the names in them are looked at */
 };
 
+enum http_version {
+    HTTP_1_1,
+    HTTP_H2C, /* HTTP/2 without TLS, spoken from the first byte on (prior knowledge, RFC 9113 3.3) */
+};
+
 struct endpoint_config {
-    struct slice url;            /* template; {function.name} is substituted by the dispatcher */
-    struct slice socket;         /* the Unix socket that `url` names (http+unix://); empty: it names a host */
-    struct tls_config tls;       /* all zero without https:// */
+    struct slice url;      /* template; {function.name} is substituted by the dispatcher */
+    struct slice socket;   /* the Unix socket that `url` names (http+unix://); empty: it names a host */
+    struct tls_config tls; /* all zero without https:// */
+    enum http_version http;
     uint32_t timeout_ms;         /* of one call */
     uint32_t connect_ms;         /* of connecting, part of the call */
     uint32_t in_flight;          /* calls at once; 0: adaptive */

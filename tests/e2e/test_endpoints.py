@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Endpoints that are no plain host and port: Unix sockets."""
+"""Endpoints that are no plain host and port over HTTP/1.1: Unix sockets, HTTP/2 without TLS."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 from harness import Host, ScriptedFunction
 from harness.function import Call, Reply, reply_to
+from harness.h2c import H2cFunction
 
 Start = Callable[..., ScriptedFunction]
 Make = Callable[[], Host]
@@ -94,3 +97,188 @@ def test_each_unix_socket_has_its_connections(make_host: Make, scripted: Start, 
     for space, server in (("odd", function), ("other", other), ("plain", plain)):
         assert [call.batch.target.namespace for call in server.calls] == [space] * 3
         assert len({call.peer_port for call in server.calls}) == 1
+
+
+# ---- HTTP/2 without TLS ---------------------------------------------------------------------------------------------
+
+H2C = OURS + "  http: h2c\n  call: {{in_flight: {in_flight}, timeout: {timeout}}}\n"
+
+
+@pytest.fixture
+def serve_h2c() -> Iterator[Callable[[Callable[[Call], Reply]], H2cFunction]]:
+    """Starts functions that speak HTTP/2 only; they stop at the end."""
+    started: list[H2cFunction] = []
+
+    def start(answer: Callable[[Call], Reply]) -> H2cFunction:
+        started.append(H2cFunction(answer).start())
+        return started[-1]
+
+    yield start
+    for function in started:
+        function.stop()
+
+
+def start_h2c(make_host: Make, function: H2cFunction, in_flight: int = 64, timeout: str = "30s") -> Host:
+    module = H2C.format(url=function.url, in_flight=in_flight, timeout=timeout)
+    return make_host().configure(module=module).start()
+
+
+def ask_all(host: Host, count: int) -> None:
+    """As many asks at once, each of an instance of its own."""
+    with ThreadPoolExecutor(count) as pool:
+        answers = list(pool.map(lambda id: host.ask(f"odd/one/{id}", 1).json, range(count)))
+    assert answers == [1] * count
+
+
+def test_h2c_carries_calls_side_by_side_on_one_connection(
+    make_host: Make, serve_h2c: Callable[..., H2cFunction]
+) -> None:
+    together = threading.Barrier(32, timeout=60)
+
+    def answer_together(call: Call) -> Reply:
+        if call.batch.target.id != "first":
+            together.wait()
+        return answer(call)
+
+    function = serve_h2c(answer_together)
+    host = start_h2c(make_host, function)
+    assert host.ask("odd/one/first", 1).json == 1  # a type's first call goes alone
+    ask_all(host, 32)
+    assert len(function.connections) == 1
+    call = function.calls[0]
+    assert (call.headers[":method"], call.path) == ("POST", "/")
+    assert call.headers["content-type"] == "application/octet-stream"
+    assert call.headers["proa-features"] == "partial"
+    assert host.metrics()["proa_calls_failed_total"] == 0
+
+
+def test_h2c_calls_beyond_the_streams_of_a_connection_take_another(
+    make_host: Make, serve_h2c: Callable[..., H2cFunction]
+) -> None:
+    together = threading.Barrier(130, timeout=60)  # libcurl puts 100 on a connection
+
+    def answer_together(call: Call) -> Reply:
+        if call.batch.target.id != "first":
+            together.wait()
+        return answer(call)
+
+    function = serve_h2c(answer_together)
+    host = start_h2c(make_host, function, in_flight=256)
+    assert host.ask("odd/one/first", 1).json == 1
+    ask_all(host, 130)
+    assert 2 <= len(function.connections) <= 8  # one a turn, while the newest is being made
+
+
+def test_h2c_large_bodies_both_ways(make_host: Make, serve_h2c: Callable[..., H2cFunction]) -> None:
+    function = serve_h2c(lambda call: Reply(reply_to(call, "proa/json", call.values[0])))
+    host = start_h2c(make_host, function)
+
+    def ask(id: int) -> None:
+        for size in (900_000, 3, 70_000, 0, 900_000):
+            text = b'"' + b"x" * size + b'"'
+            found = host.ask(f"odd/one/{id}", body=text, headers={"Content-Type": "application/json"})
+            assert (found.status, found.body.strip()) == (200, text)
+
+    ask(0)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(8)))
+    assert len(function.connections) == 1
+    assert host.metrics()["proa_calls_failed_total"] == 0
+
+
+def test_h2c_statuses_and_resets_are_failures(make_host: Make, serve_h2c: Callable[..., H2cFunction]) -> None:
+    troubles = [
+        Reply(status=503, headers={"retry-after": "0"}),
+        Reply(status=500, content_type="text/plain", body=b"sorry"),
+        Reply(content_type="text/html", body=b"<html>"),
+        Reply(hang_up=True),  # resets its stream
+    ]
+    function = serve_h2c(lambda call: troubles[len(function.calls) - 1] if len(function.calls) <= 4 else answer(call))
+    host = start_h2c(make_host, function)
+    assert host.ask("odd/one/a", 1).json == 1
+    assert len(function.calls) == 5
+    metrics = host.metrics()
+    assert (metrics["proa_calls_failed_total"], metrics["proa_parked_messages"]) == (4, 0)
+
+
+def test_h2c_a_call_that_hangs_holds_up_no_other(make_host: Make, serve_h2c: Callable[..., H2cFunction]) -> None:
+    release = threading.Event()
+
+    def answer_late(call: Call) -> Reply:
+        if call.batch.target.id == "hangs" and len([c for c in function.calls if c.batch.target.id == "hangs"]) == 1:
+            release.wait(60)
+        return answer(call)
+
+    function = serve_h2c(answer_late)
+    host = start_h2c(make_host, function, timeout="1s")
+    assert host.ask("odd/one/a", 1).json == 1
+    assert host.send("odd/one/hangs", 1).status == 202
+    while not any(call.batch.target.id == "hangs" for call in function.calls):
+        host.ask("odd/one/a", 1)
+    ask_all(host, 16)
+    host.await_idle()  # the first call timed out, the second was answered
+    release.set()
+    ask_all(host, 16)
+    assert host.metrics()["proa_calls_failed_total"] == 1
+    assert len([call for call in function.calls if call.batch.target.id == "hangs"]) == 2
+
+
+@pytest.mark.parametrize("end", ["hang up", "go away"])
+def test_h2c_a_connection_that_ends_is_replaced(
+    make_host: Make, serve_h2c: Callable[..., H2cFunction], end: str
+) -> None:
+    function = serve_h2c(answer)
+    host = start_h2c(make_host, function)
+    for round in range(1, 4):
+        ask_all(host, 8)
+        assert len(function.connections) == round
+        if end == "hang up":
+            function.hang_up()
+        else:
+            function.connections[-1].go_away()
+    assert host.metrics()["proa_calls_failed_total"] == 0
+
+
+def test_h2c_calls_under_way_when_the_server_ends_are_made_again(
+    make_host: Make, serve_h2c: Callable[..., H2cFunction]
+) -> None:
+    arrived = threading.Semaphore(0)
+
+    def answer_or_hang(call: Call) -> Reply:
+        arrived.release()
+        if len(function.calls) in range(2, 10):
+            threading.Event().wait(60)
+        return answer(call)
+
+    function = serve_h2c(answer_or_hang)
+    host = start_h2c(make_host, function)
+    assert host.ask("odd/one/first", 1).json == 1
+    for id in range(8):
+        assert host.send(f"odd/one/{id}", 1).status == 202
+    for _ in range(9):
+        assert arrived.acquire(timeout=60)
+    function.stop()
+    host.await_metric("proa_endpoints_down", 1)
+    function.start()
+    host.await_idle()
+    assert sorted(call.batch.target.id for call in function.calls[9:]) == [str(id) for id in range(8)]
+
+
+def test_h2c_against_a_server_of_1_1_is_the_endpoints_fault(make_host: Make, scripted: Start) -> None:
+    function = scripted(answer)
+    host = make_host().configure(module=H2C.format(url=function.url, in_flight=1, timeout="30s")).start()
+    assert host.send("odd/one/a", 1).status == 202
+    host.await_metric("proa_endpoints_down", 1)
+    assert function.calls == []
+    assert host.metrics()["proa_parked_messages"] == 0
+
+
+def test_endpoints_of_both_versions_at_one_address(make_host: Make, serve_h2c: Callable[..., H2cFunction]) -> None:
+    function = serve_h2c(answer)
+    old = OURS.format(url=function.url).replace("odd/*", "old/*")
+    host = make_host().configure(module=H2C.format(url=function.url, in_flight=9, timeout="30s") + "---" + old).start()
+    for _ in range(3):
+        assert host.ask("odd/one/a", 1).json == 1
+    assert host.send("old/one/a", 1).status == 202
+    host.await_metric("proa_endpoints_down", 1)  # this server takes no 1.1
+    assert host.ask("odd/one/a", 1).json == 1

@@ -187,6 +187,23 @@ static void certificates_are_files(void **state)
     assert_false(tls->no_verify);
 }
 
+static void versions_of_http(void **state)
+{
+    (void)state;
+    assert_int_equal(add(HEAD URL
+                         "---\nkind: proa.v1/endpoint\nspec: {functions: {a/c: {}}, url: http://h/, http: h2c}\n"
+                         "---\nkind: proa.v1/endpoint\n"
+                         "spec: {functions: {a/d: {}}, url: 'https://h/', http: 1.1}\n"
+                         "---\nkind: proa.v1/endpoint\n"
+                         "spec: {functions: {a/e: {}}, url: 'http+unix:///f.sock', http: 'h2c'}\n"),
+                     ERR_NONE);
+    take();
+    assert_int_equal(registry->endpoints[0].http, HTTP_1_1);
+    assert_int_equal(registry->endpoints[1].http, HTTP_H2C);
+    assert_int_equal(registry->endpoints[2].http, HTTP_1_1);
+    assert_int_equal(registry->endpoints[3].http, HTTP_H2C);
+}
+
 static void not_to_verify_is_warned_of(void **state)
 {
     (void)state;
@@ -402,6 +419,9 @@ static void mistakes_in_certificates(void **state)
          "m.yaml:5: tls.ca: with tls.verify: false nothing is held against it; leave one of them out\n"},
         {HEAD "  url: https://h/\n  tls: {ca: }\n  call: {batch: 0}\n",
          "m.yaml:5: tls.ca: it is empty\nm.yaml:6: call.batch: 0 is out of range; it may be 1 to 10000\n"},
+        {HEAD "  url: https://h/\n  http: h2c\n",
+         "m.yaml:5: http: h2c is HTTP/2 without TLS; with https:// write 1.1\n"},
+        {HEAD URL "  http: 2\n", "m.yaml:5: http: '2' is none of: 1.1 h2c\n"},
         {HEAD "  url: https://h/\n  tls: {ca: 'classpath:ca'}\n",
          "m.yaml:5: tls.ca: 'classpath:ca' lies on a Java class path, which there is none of here; name a file\n"},
     };
@@ -742,6 +762,7 @@ int main(void)
         TEST(the_defaults_are_those_of_the_example),
         TEST(every_key_has_its_place),
         TEST(certificates_are_files),
+        TEST(versions_of_http),
         TEST(not_to_verify_is_warned_of),
         TEST(a_url_may_name_a_unix_socket),
         TEST(variables_stand_in_any_scalar),
