@@ -258,9 +258,9 @@ const char *resolver_next(struct resolver *resolver, struct resolver_name *name,
     uint64_t usable_ms = name->has_failed ? RESOLVER_FAILED_MS : RESOLVER_STALE_MS;
 
     bool is_usable = name->address_count > 0 && age_ms < usable_ms;
-    bool rests = is_usable && name->has_failed && now_ms < name->tried_ms + RESOLVER_RETRY_MS;
+    bool is_doubtful = age_ms >= RESOLVER_FRESH_MS || name->has_failed || name->skipped > 0;
 
-    if (!rests && (!is_usable || age_ms >= RESOLVER_FRESH_MS)) {
+    if (!is_usable || (is_doubtful && now_ms >= name->tried_ms + RESOLVER_RETRY_MS)) {
         want_lookup(resolver, name);
     }
     if (is_usable) {

@@ -3,7 +3,8 @@
  * resolver.h: host names to addresses, looked up by a helper, shared by all calls.
  *
  * Why: left to libcurl, every call to a name with two addresses went to the first of them, and a dead name
- * server held the loop beyond the call's deadline. A name is looked up again every 30 s while it is used;
+ * server held the loop beyond the call's deadline. A name is looked up again every 30 s while it is used, every
+ * 5 s while one of its addresses refuses: whoever is gone has most likely left the name, and somebody else come;
  * one look-up a name at a time, and one in all, so that a dead name server holds one helper thread and
  * never two. Addresses are handed out in turn; one that refused is skipped for a while.
  * Not here: deadlines of those who wait (dispatcher.c). Thread: loop. Memory: names are counted by their users.
@@ -20,7 +21,7 @@ enum {
     RESOLVER_FRESH_MS = 30 * 1000,   /* an answer is used so long without a new look-up */
     RESOLVER_STALE_MS = 60 * 1000,   /* so long while the new look-up is under way */
     RESOLVER_FAILED_MS = 600 * 1000, /* so long if new look-ups fail: names change more rarely than name servers die */
-    RESOLVER_RETRY_MS = 5 * 1000,    /* a failed look-up of a name with old addresses is tried again after this */
+    RESOLVER_RETRY_MS = 5 * 1000,    /* look-ups of a name with addresses are so far apart, failed ones among them */
     RESOLVER_SKIP_MS = 30 * 1000,    /* an address that refused is left out so long if there is another */
 };
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Endpoints that are no plain host and port over HTTP/1.1: Unix sockets, HTTP/2 without TLS."""
+"""Endpoints that are no plain host and port over HTTP/1.1: Unix sockets, HTTP/2 without TLS,
+several replicas behind one name."""
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from harness import Host, ScriptedFunction
+from harness import Host, ScriptedFunction, free_port, wait_until
+from harness.certificates import Authority
 from harness.function import Call, Reply, reply_to
 from harness.h2c import H2cFunction
 
@@ -282,3 +285,125 @@ def test_endpoints_of_both_versions_at_one_address(make_host: Make, serve_h2c: C
     assert host.send("old/one/a", 1).status == 202
     host.await_metric("proa_endpoints_down", 1)  # this server takes no 1.1
     assert host.ask("odd/one/a", 1).json == 1
+
+
+# ---- replicas -------------------------------------------------------------------------------------------------------
+
+NAME = "functions.test"
+
+
+class Names:
+    """A file of names that hosts see as /etc/hosts, each in a mount namespace of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.prefix = ["unshare", "--mount", "--propagation", "private", "sh", "-c"]
+        self.prefix += ['mount --bind "$0" /etc/hosts && exec "$@"', str(path)]
+        self._path = path
+
+    def put(self, *addresses: str) -> None:
+        """Says whom NAME means from now on."""
+        self._path.write_text("".join(f"{address} {NAME}\n" for address in addresses))
+
+
+@pytest.fixture
+def names(tmp_path: Path) -> Names:
+    names = Names(tmp_path / "hosts")
+    names.put()
+    try:
+        done = subprocess.run([*names.prefix, "true"], capture_output=True, text=True, timeout=60, check=False)
+    except FileNotFoundError:
+        pytest.skip("unshare is not installed")
+    if done.returncode != 0:
+        pytest.skip(f"this user may not make a mount namespace: {done.stderr.strip()}")
+    return names
+
+
+def replicas_of(scripted: Start, *addresses: str, **more: object) -> list[ScriptedFunction]:
+    """A function at each of these addresses, on one port."""
+    port = free_port()
+    return [scripted(answer, address=address, port=port, **more) for address in addresses]
+
+
+class Load:
+    """Clients that ask, each its own instances, until they are told to stop; every ask must be answered."""
+
+    def __init__(self, host: Host, clients: int) -> None:
+        self.asked: list[str] = []
+        self._host = host
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(clients)
+        self._clients = [self._pool.submit(self._run, client) for client in range(clients)]
+
+    def _run(self, client: int) -> None:
+        number = 0
+        while not self._stop.is_set():
+            id = f"{client}-{number}"
+            found = self._host.ask(f"odd/one/{id}", 1)
+            assert (found.status, found.json) == (200, 1), found
+            self.asked.append(id)
+            number += 1
+
+    def stop(self) -> None:
+        """Ends the clients; AssertionError if an ask was not answered."""
+        self._stop.set()
+        for client in self._clients:
+            client.result(60)
+        self._pool.shutdown()
+
+
+def test_replicas_share_the_work_and_come_and_go(make_host: Make, scripted: Start, names: Names) -> None:
+    addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+    replicas = replicas_of(scripted, *addresses)
+    first, second, third = replicas
+    names.put(*addresses)
+    host = make_host().configure(module=OURS.format(url=f"http://{NAME}:{first.port}/"))
+    host.prefix = names.prefix
+    host.start()
+    load = Load(host, 8)
+    wait_until(lambda: len(load.asked) > 200, "calls are made")
+    counts = [len(replica.calls) for replica in replicas]
+    assert min(counts) > sum(counts) / 6, counts  # about a third each
+
+    second.stop()
+    before = len(load.asked)
+    wait_until(lambda: len(load.asked) > before + 200, "calls go on without a replica")
+    failed = host.metrics()["proa_calls_failed_total"]
+    assert failed <= 8  # those it had under way
+    before = len(load.asked)
+    wait_until(lambda: len(load.asked) > before + 200, "calls go on")
+    assert host.metrics()["proa_calls_failed_total"] == failed  # to the others, within the call
+
+    fourth = scripted(answer, address="127.0.0.4", port=first.port)
+    names.put("127.0.0.1", "127.0.0.4")
+    wait_until(lambda: len(fourth.calls) > 0, "a replica that came is called")
+    counts = [len(replica.calls) for replica in (first, third, fourth)]
+    before = len(load.asked)
+    wait_until(lambda: len(load.asked) > before + 200, "calls are made to those the name has")
+    more = [len(replica.calls) - count for replica, count in zip((first, third, fourth), counts, strict=True)]
+    assert more[1] <= 8  # those that were under way
+    assert min(more[0], more[2]) > 50, more
+
+    load.stop()
+    handled = {call.batch.target.id for replica in (*replicas, fourth) for call in replica.calls}
+    assert handled == set(load.asked)
+    assert host.await_idle()["proa_parked_messages"] == 0
+
+
+def test_a_replica_with_a_bad_certificate_is_told_of_and_left_out(
+    make_host: Make, scripted: Start, names: Names, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path, "authority")
+    good = replicas_of(scripted, "127.0.0.1", tls=authority.server(NAME))[0]
+    bad = scripted(answer, address="127.0.0.2", port=good.port, tls=authority.server(NAME, days=-1))
+    names.put("127.0.0.1", "127.0.0.2")
+    module = OURS.format(url=f"https://{NAME}:{good.port}/") + f"  tls: {{ca: {authority.ca}}}\n"
+    host = make_host().configure(module=module)
+    host.prefix = names.prefix
+    host.start()
+    for id in range(20):
+        assert host.ask(f"odd/one/{id}", 1).json == 1
+    assert bad.calls == []
+    assert host.metrics()["proa_calls_failed_total"] == 1
+    assert any(
+        "certificate has expired" in event["text"] for event in host.events() if event["event"] == "endpoint.down"
+    )

@@ -216,6 +216,22 @@ static void a_refusing_address_is_skipped_for_a_while(void **state) LOOP_THREAD
     resolver_worked(f->name, "10.0.0.1");
 }
 
+static void a_name_with_a_refusing_address_is_looked_up_sooner(void **state) LOOP_THREAD
+{
+    struct fixture *f = *state;
+    assert_null(next(f, 0));
+    turn_until_woken(f, 1);
+    atomic_store(&first_address, 7);
+    resolver_refused(f->name, "127.0.0.1", f->now_ms);
+    assert_string_equal(next(f, RESOLVER_RETRY_MS - 1000), "127.0.0.2");
+    assert_int_equal(atomic_load(&lookups), 1);
+    assert_string_equal(next(f, RESOLVER_RETRY_MS), "127.0.0.2"); /* the old one meanwhile */
+    turn_until_first(f, "127.0.0.7", 0);
+    assert_int_equal(atomic_load(&lookups), 2);
+    (void)next(f, RESOLVER_FRESH_MS - 1000); /* whoever refused has left the name */
+    assert_int_equal(atomic_load(&lookups), 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -227,6 +243,7 @@ int main(void)
         TEST(an_old_answer_is_better_than_a_dead_name_server),
         TEST(a_name_that_never_was_found_says_why),
         TEST(a_refusing_address_is_skipped_for_a_while),
+        TEST(a_name_with_a_refusing_address_is_looked_up_sooner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

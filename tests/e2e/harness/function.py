@@ -126,6 +126,8 @@ class ScriptedFunction:
         keep_alive_s: float | None = None,
         tls: ssl.SSLContext | None = None,
         path: Path | None = None,
+        address: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self.answer = answer
         self.body_bytes_max = body_bytes_max
@@ -136,7 +138,8 @@ class ScriptedFunction:
         self.refused = 0
         self._lock = threading.Lock()
         self._server: http.server.ThreadingHTTPServer | None = None
-        self.port = free_port()
+        self.address = address
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}/" if tls is None else f"https://localhost:{self.port}/"
         if path is not None:
             self.url = f"http+unix://{path}/"
@@ -144,7 +147,7 @@ class ScriptedFunction:
     def start(self) -> ScriptedFunction:
         """Listens, on the same port or socket each time."""
         if self.path is None:
-            self._server = _Server(("127.0.0.1", self.port), self._handler())
+            self._server = _Server((self.address, self.port), self._handler())
         else:
             self.path.unlink(missing_ok=True)
             self._server = _UnixServer(str(self.path), self._handler())

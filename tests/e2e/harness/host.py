@@ -43,6 +43,7 @@ class Host:
         self.arguments: list[str] = []
         self.process: subprocess.Popen[bytes] | None = None
         self.wanted_ports = ("0", "0")
+        self.prefix: list[str] = []  # a command that becomes the host's in the end
         self.ingress_port = 0
         self.admin_port = 0
         self.playground_ingress_ports: list[int] = []
@@ -75,7 +76,17 @@ class Host:
         """Starts the process without waiting for anything."""
         assert self.process is None, "the host runs already"
         ingress, admin = self.wanted_ports
-        command = [binary(), "serve", "--data", str(self.data), "--ingress-port", ingress, "--admin-port", admin]
+        command = [
+            *self.prefix,
+            binary(),
+            "serve",
+            "--data",
+            str(self.data),
+            "--ingress-port",
+            ingress,
+            "--admin-port",
+            admin,
+        ]
         self._log_begin = self.log_path.stat().st_size if self.log_path.exists() else 0
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
