@@ -406,7 +406,9 @@ void calls_result(struct engine *engine, struct input_result *input)
         endpoint->has_extensions = input->has_partial;
         adapt(endpoint, input->duration_us);
         calls_endpoint_up(engine, endpoint);
+        struct function_type *type = instance->type;
         answered(engine, call, TAKE(input->take_result));
+        types_try_another(engine, type); /* a blocked type's retry may have come while this call was under way */
     } else {
         metric_add(engine, METRIC_CALLS_FAILED, 1);
         blame_failure(engine, call, input);

@@ -343,6 +343,31 @@ static void a_refused_handshake_leaves_nothing_behind(void **state)
     assert_int_equal(bench_take_call(bench).state_count, 0);
 }
 
+/* A call that began before its type was blocked lifts no block; but what waited for its end must not wait on. */
+static void a_late_answer_leaves_nobody_behind(void **state)
+{
+    struct bench *bench = *state;
+
+    (void)bench_send(bench, "example/greeter", "a", "1", 0);
+    bench_result(bench, bench_take_call(bench).call, result_begin(RESULT_DONE)); /* the type is known */
+    (void)bench_send(bench, "example/greeter", "a", "2", 0);
+    (void)bench_send(bench, "example/greeter", "b", "1", 0);
+    const struct pending_call first = bench_take_call(bench);
+    const struct pending_call second = bench_take_call(bench);
+    struct result *result = result_begin(RESULT_DONE);
+    result_fail(result, 0, "unknown_function", true);
+    bench_result(bench, first.call, result);
+    assert_int_equal(bench_metric(bench, METRIC_TYPES_BLOCKED), 1);
+    bench_advance(bench, 60000); /* its retry comes while the second call is under way */
+    assert_int_equal(bench->call_count, 0);
+    bench_result(bench, second.call, result_begin(RESULT_DONE));
+    const struct pending_call again = bench_take_call(bench);
+    assert_string_equal(again.first_value, "2");
+    bench_result(bench, again.call, result_begin(RESULT_DONE));
+    assert_int_equal(bench_metric(bench, METRIC_TYPES_BLOCKED), 0);
+    assert_int_equal(bench_metric(bench, METRIC_MAILBOX_MESSAGES), 0);
+}
+
 static int open_bench(void **state)
 {
     static struct bench bench;
@@ -381,6 +406,7 @@ int main(void)
         TEST(a_new_state_value_does_not_block_calls_under_way),
         TEST(a_refused_handshake_leaves_nothing_behind),
         TEST(a_changed_state_type_blocks_the_type_and_is_refused_whole),
+        TEST(a_late_answer_leaves_nobody_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
