@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "socks.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -91,13 +92,25 @@ static void grow(struct socks *socks, size_t index)
     socks->capacity = capacity;
 }
 
+static void forget(struct sock *sock) LOOP_THREAD
+{
+    struct socks *socks = sock->socks;
+    set_registered(sock, 0);
+    socks->by_fd[sock->watch.fd] = NULL;
+    socks->count--;
+    socks->tls_count -= sock->is_tls;
+    free(sock);
+}
+
 void socks_open(struct socks *socks, int fd, bool is_tls)
 {
     check(fd >= 0);
     if ((size_t)fd >= socks->capacity) {
         grow(socks, (size_t)fd);
     }
-    check(socks->by_fd[fd] == NULL);
+    if (socks->by_fd[fd] != NULL) {
+        forget(socks->by_fd[fd]); /* it was closed without a word: its number was given again */
+    }
     struct sock *sock = calloc(1, sizeof(*sock));
     check(sock != NULL);
     *sock = (struct sock){.watch = {.ready = on_ready, .context = sock, .fd = fd}, .socks = socks, .is_tls = is_tls};
@@ -114,18 +127,17 @@ static struct sock *sock_of(struct socks *socks, int fd)
 
 void socks_close(struct socks *socks, int fd)
 {
-    struct sock *sock = sock_of(socks, fd);
-    set_registered(sock, 0);
-    socks->by_fd[fd] = NULL;
-    socks->count--;
-    socks->tls_count -= sock->is_tls;
-    free(sock);
+    forget(sock_of(socks, fd));
     (void)close(fd); /* nothing is left to do about a socket that does not close well */
 }
 
 void socks_want(struct socks *socks, int fd, uint32_t events)
 {
     struct sock *sock = sock_of(socks, fd);
+    if (events == 0 && fcntl(fd, F_GETFD) < 0) {
+        forget(sock);
+        return;
+    }
     sock->wanted = events;
     if (events != 0) {
         set_registered(sock, events);

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Endpoints that are no plain host and port over HTTP/1.1: Unix sockets, HTTP/2 without TLS,
-several replicas behind one name."""
+several replicas behind one name; and addresses that do not answer."""
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -285,6 +286,69 @@ def test_endpoints_of_both_versions_at_one_address(make_host: Make, serve_h2c: C
     assert host.send("old/one/a", 1).status == 202
     host.await_metric("proa_endpoints_down", 1)  # this server takes no 1.1
     assert host.ask("odd/one/a", 1).json == 1
+
+
+# ---- addresses that do not answer -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def black_hole() -> Iterator[Callable[..., socket.socket]]:
+    """Makes ports that take no connection and refuse none, as the address of a machine that is gone."""
+    opened: list[socket.socket] = []
+
+    def dig(address: str, port: int) -> socket.socket:
+        hole = socket.socket()
+        hole.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        hole.bind((address, port))
+        hole.listen(0)
+        opened.append(hole)
+        for _ in range(3):  # who fill its queue
+            opened.append(socket.socket())
+            opened[-1].setblocking(False)
+            opened[-1].connect_ex((address, port))
+        return hole
+
+    yield dig
+    for each in opened:
+        each.close()
+
+
+def await_failures(host: Host, count: int, *words: str) -> None:
+    """Calls fail so often, for one reason, which is the endpoint's fault."""
+    metrics = host.await_metrics(lambda metrics: metrics["proa_calls_failed_total"] >= count, "calls fail")
+    assert (metrics["proa_endpoints_down"], metrics["proa_parked_messages"]) == (1, 0)
+    event = next(event for event in host.events() if event["event"] == "endpoint.down")
+    for word in words:
+        assert word in event["text"], event
+
+
+def test_an_address_that_takes_no_connection_is_the_endpoints_fault(
+    make_host: Make, scripted: Start, black_hole: Callable[..., socket.socket]
+) -> None:
+    port = free_port()
+    hole = black_hole("127.0.0.1", port)
+    module = OURS.format(url=f"http://127.0.0.1:{port}/") + "  call: {timeout: 100ms}\n"
+    host = make_host().configure(module=module).start()
+    assert host.send("odd/one/a", 1).status == 202
+    await_failures(host, 4, "could not be called: Connection timed out")
+    hole.close()
+    scripted(answer, port=port)
+    host.await_idle()
+    host.stop()
+
+
+def test_a_handshake_that_hangs_is_the_endpoints_fault(make_host: Make, scripted: Start) -> None:
+    plain = scripted(answer)
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # its connections are taken, and nobody speaks
+        url = f"https://127.0.0.1:{mute.getsockname()[1]}/"
+        module = OURS.format(url=url) + "  call: {timeout: 100ms}\n  tls: {verify: false}\n"
+        module += "---" + OURS.format(url=plain.url).replace("odd", "plain")
+        host = make_host().configure(module=module).start()
+        assert host.send("odd/one/a", 1).status == 202
+        assert host.ask("plain/one/a", 1).json == 1
+        await_failures(host, 4, "could not be called: ")
+        assert host.ask("plain/one/b", 1).json == 1
+        host.stop()
 
 
 # ---- replicas -------------------------------------------------------------------------------------------------------
