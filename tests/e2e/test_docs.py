@@ -24,11 +24,13 @@ DOCUMENTS = [
     "docs/http-api.md",
     "docs/failures.md",
     "docs/operating.md",
+    "docs/performance.md",
     "docs/statefun.md",
     "sdk-python/README.md",
 ]
-# Shown, and run by other means: the clone by every tester, the tests by whoever reads this result, the demo below.
-ELSEWHERE = {'git clone "$URL" proa && cd proa', "./run demo", "./run test"}
+# Shown, and run by other means: the clone by every tester, the tests by whoever reads this result, the demo below, the
+# benchmark, in its short form, by tests/statefun.
+ELSEWHERE = {'git clone "$URL" proa && cd proa', "./run demo", "./run test", "./run bench --statefun"}
 
 READY = "until curl --silent --fail --output /dev/null localhost:8095/readyz; do sleep 0.05; done"
 

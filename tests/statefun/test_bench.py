@@ -19,10 +19,9 @@ def test_every_load_passes_through_both(tmp_path: Path) -> None:
     if missing() or missing("bench"):
         pytest.skip(missing() or missing("bench"))
     figures = tmp_path / "figures.json"
-    command = [sys.executable, str(ROOT / "tests/bench/statefun_bench.py"), "--smoke", "--data", str(tmp_path)]
-    command += ["--binary", binary()]
-    command += ["--only", "asks,durable,floods", "--json", str(figures)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    command = [sys.executable, "tests/bench/statefun_bench.py", "--smoke", "--only", "asks,durable,floods"]
+    command += ["--binary", binary(), "--build-dir", "build/statefun", "--json", str(figures)]  # as ./run does
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     runs = json.loads(figures.read_text())["runs"]
     assert sorted({run["load"] for run in runs}) == LOADS
