@@ -3,7 +3,7 @@
  * answer.h: what comes back over HTTP from a function, as far as it has come: status, the header fields
  * that mean something, the body.
  *
- * Why: all of it is foreign and unbounded; here it gets its bounds. Not here: libcurl (dispatcher.c), what
+ * Why: all of it is foreign and unbounded; here it gets its bounds. Not here: libcurl (transfer.c), what
  * the body says (wire.h). Thread: any; one at a time. Memory: owns the body.
  */
 #pragma once

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * dispatcher.h: libcurl multi on the loop: a call's bytes to an endpoint, its outcome back.
+ * dispatcher.h: calls of functions: an effect of the engine becomes a request to its endpoint, what comes of it an
+ * input.
  *
- * Moves bytes and decides nothing: blame, retries and limits are the engine's. Names are looked up by a
- * helper, bodies over LIMIT_PARSE_INLINE_BYTES_MAX are parsed by one. Every call given to dispatcher_call
- * comes back exactly once through dispatcher_take. Memory: requests are bounded by the engine's credit,
- * answers by their endpoint's limit and by LIMIT_ARENA_BYTES_MAX in all.
+ * Decides nothing beyond the one call: blame, retries and limits are the engine's. Every call given to dispatcher_call
+ * comes back exactly once through dispatcher_take. Names are looked up by a helper, bodies over
+ * LIMIT_PARSE_INLINE_BYTES_MAX are parsed by one.
  * The deadline covers look-up, connection and answer. If it passes before anything was sent, the call was
- * unreachable, not timed out: that says nothing of the function. A connection that the peer closed while it
- * rested is replaced by libcurl, the request sent anew: nothing had come back on it. A name's other addresses are tried
- * within the same call as long as none takes a connection. Thread: loop.
+ * unreachable, not timed out: that says nothing of the function. A name's other addresses are tried within the same
+ * call as long as none takes a connection, other connections if a kept one turned out to be closed.
+ * Not here: HTTP and connections (transfer.h), URLs (route.h), names (resolver.h), large answers (parse.h).
+ * Thread: loop. Memory: requests are bounded by the engine's credit, answers by their endpoint's limit and by
+ * LIMIT_ARENA_BYTES_MAX in all.
  */
 #pragma once
 

@@ -11,6 +11,7 @@
 struct routes {
     const struct registry *registry;
     struct resolver *resolver;
+    const struct tls_set *tls;
     struct table table;
     struct list idle; /* routes without users, the longest unused first */
     struct hash_key hash_key;
@@ -21,12 +22,13 @@ struct route_key {
     struct slice function_name; /* empty if the template does not ask for it */
 };
 
-struct routes *routes_create(const struct registry *registry, struct resolver *resolver)
+struct routes *routes_create(const struct registry *registry, struct resolver *resolver, const struct tls_set *tls)
 {
     struct routes *routes = calloc(1, sizeof(*routes));
     check(routes != NULL);
     routes->registry = registry;
     routes->resolver = resolver;
+    routes->tls = tls;
     check(getrandom(&routes->hash_key, sizeof(routes->hash_key), 0) == (ssize_t)sizeof(routes->hash_key));
     return routes;
 }
@@ -37,8 +39,7 @@ static void free_route(struct routes *routes, struct route *route) LOOP_THREAD
     list_remove(&routes->idle, &route->idle_link);
     table_remove(&routes->table, &route->node);
     resolver_unref(routes->resolver, route->name);
-    free(route->url);
-    free(route->socket);
+    peer_destroy(route->peer);
     free(route->shown);
     free((void *)(uintptr_t)route->function_name.data);
     free(route);
@@ -95,6 +96,20 @@ static void put_socket_url(struct buf *out, struct slice text, struct slice sock
     buf_append(out, text.data + skipped, text.size - skipped);
 }
 
+static enum err_code make_peer(const struct routes *routes, uint32_t index, struct slice called, struct peer **out,
+                               struct err *err)
+{
+    const struct endpoint_config *endpoint = &routes->registry->endpoints[index];
+    char *url = copy_text(called);
+    char *socket = endpoint->socket.size > 0 ? copy_text(endpoint->socket) : NULL;
+    const struct peer_options options = {
+        .url = url, .socket = socket, .tls = tls_of(routes->tls, index), .is_h2c = endpoint->http == HTTP_H2C};
+    enum err_code code = peer_create(&options, out, err);
+    free(url);
+    free(socket);
+    return code;
+}
+
 static enum err_code make_route(struct routes *routes, const struct route_key *key, struct route **out,
                                 struct err *err) LOOP_THREAD
 {
@@ -102,6 +117,7 @@ static enum err_code make_route(struct routes *routes, const struct route_key *k
     struct buf text CLEANUP(buf_done);
     struct buf socket_url CLEANUP(buf_done);
     struct url url = {0};
+    struct peer *peer = NULL;
 
     buf_init(&text, URL_BYTES_MAX);
     buf_init(&socket_url, 2 * URL_BYTES_MAX);
@@ -115,14 +131,13 @@ static enum err_code make_route(struct routes *routes, const struct route_key *k
         put_socket_url(&socket_url, buf_slice(&text), endpoint->socket);
     }
     const struct slice called = is_socket ? buf_slice(&socket_url) : buf_slice(&text);
-    if (url_parse(called, &url, err) != ERR_NONE) {
+    if (url_parse(called, &url, err) != ERR_NONE || make_peer(routes, key->endpoint, called, &peer, err) != ERR_NONE) {
         return err_wrap(err, "the URL of endpoint %u", key->endpoint);
     }
     struct route *route = calloc(1, sizeof(*route));
     check(route != NULL);
-    route->url = copy_text(called);
+    route->peer = peer;
     route->shown = is_socket ? copy_text(buf_slice(&text)) : without_userinfo(called, &url);
-    route->socket = is_socket ? copy_text(endpoint->socket) : NULL;
     route->name = url.is_numeric || is_socket ? NULL : resolver_ref(routes->resolver, url.host);
     route->is_https = url.is_https;
     route->endpoint = endpoint;

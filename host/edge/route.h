@@ -12,19 +12,17 @@
 #include "registry.h"
 #include "resolver.h"
 #include "table.h"
+#include "transfer.h"
 
 enum { ROUTES_KEPT_MAX = 1024 };
 
 struct routes;
 
 struct route {
-    char *url;                  /* NUL-terminated */
-    char *socket;               /* the Unix socket to call it on; NULL: none */
-    char *shown;                /* the same without user and password, for texts */
+    struct peer *peer;
+    char *shown;                /* its URL without user and password, for texts; NUL-terminated */
     struct resolver_name *name; /* NULL: the host is an address */
     bool is_https;
-    bool has_large_answers; /* the newest answer was: the caller's to set and read */
-    uint64_t opened_turn;   /* the dispatcher's, of the newest connection for many calls; likewise */
     const struct endpoint_config *endpoint;
     uint32_t endpoint_index; /* in the registry */
 
@@ -35,8 +33,8 @@ struct route {
     struct slice function_name;
 };
 
-/* Both must outlive the routes. */
-struct routes *routes_create(const struct registry *registry, struct resolver *resolver);
+/* All three must outlive the routes. */
+struct routes *routes_create(const struct registry *registry, struct resolver *resolver, const struct tls_set *tls);
 void routes_destroy(struct routes *routes) LOOP_THREAD; /* accepts NULL; every route must have been given back */
 /* The route to a function, counted once more. Fails if the URL that comes out is no URL. */
 MUST_USE enum err_code routes_get(struct routes *routes, uint32_t endpoint, struct slice function_name,

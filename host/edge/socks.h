@@ -6,7 +6,7 @@
  * Followed to the letter that costs 1.9 system calls a call. So a socket stays in epoll between two calls,
  * until it stirs unasked or is closed. And libcurl 7.88 closes a socket behind the back of its owner if it never came
  * to be a connection, because nobody took it in time or the handshake failed: all it still says is that it wants
- * nothing of it any more. Not here: libcurl itself (dispatcher.c). Thread: loop.
+ * nothing of it any more. Not here: libcurl itself (transfer.c). Thread: loop.
  */
 #pragma once
 

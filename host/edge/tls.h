@@ -5,7 +5,7 @@
  * Why: left to libcurl, certificates are read from disk by the loop (the machine's own take 20 ms), and a file that
  * is missing or garbage shows with the first call. Here everything is read and parsed at the start, and a new
  * connection only refers to it. Endpoints that say the same share an identity, and with it their connections.
- * Not here: the handshake, and the names in certificates (libcurl, driven by dispatcher.c). The only user of
+ * Not here: the handshake, and the names in certificates (libcurl, driven by transfer.c). The only user of
  * OpenSSL. Memory: a set owns its identities. Thread: any to load and unload; while it is used, the loop.
  */
 #pragma once

@@ -3,7 +3,7 @@
  * url.h: the little the host must know of a function's URL: where its template wants the name, and which
  * host and port it names.
  *
- * Why: libcurl parses the URL for the call; the host needs the name to look it up, and a URL fit to be
+ * Why: libcurl has its own parse of the URL (transfer.c); the host needs the name to look it up, and a URL fit to be
  * shown to people. Not here: caching (route.h). Thread: any; no state.
  */
 #pragma once

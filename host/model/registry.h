@@ -2,7 +2,7 @@
  *
  * registry.h: what the module file says: endpoints, the functions they serve, egresses. Immutable.
  *
- * Made by config, read by host (ports), ingress (which type a value is), engine (policies) and dispatcher (URLs).
+ * Made by config, read by host (ports), ingress (which type a value is), engine (policies) and the edge (URLs).
  * Memory: everything lives in the registry's arena. Any thread may read.
  */
 #pragma once
@@ -44,7 +44,7 @@ enum http_version {
 };
 
 struct endpoint_config {
-    struct slice url;      /* template; {function.name} is substituted by the dispatcher */
+    struct slice url;      /* template; {function.name} is substituted by the edge */
     struct slice socket;   /* the Unix socket that `url` names (http+unix://); empty: it names a host */
     struct tls_config tls; /* all zero without https:// */
     enum http_version http;
