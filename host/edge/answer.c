@@ -79,6 +79,15 @@ static int status_of(struct slice line)
     return (blank[1] - '0') * 100 + (blank[2] - '0') * 10 + (blank[3] - '0');
 }
 
+/* Counts what a list of codings names that changes bytes. */
+static void count_codings(struct answer *answer, struct slice list)
+{
+    while (list.size > 0) {
+        const struct slice coding = cut(&list, ',');
+        answer->codings += coding.size > 0 && !is_word(coding, "identity") && !is_word(coding, "chunked");
+    }
+}
+
 static void take_field(struct answer *answer, struct slice line)
 {
     struct slice value = line;
@@ -90,7 +99,9 @@ static void take_field(struct answer *answer, struct slice line)
             answer->has_partial |= is_word(cut(&value, ','), "partial");
         }
     } else if (is_word(name, "content-encoding")) {
-        answer->is_encoded = !is_word(trim(value), "identity");
+        count_codings(answer, value);
+    } else if (is_word(name, "transfer-encoding")) {
+        count_codings(answer, value);
     } else if (is_word(name, "retry-after")) {
         value = trim(value);
         size_t size = value.size < ANSWER_RETRY_AFTER_BYTES ? value.size : 0;
@@ -115,14 +126,14 @@ bool answer_take_line(struct answer *answer, struct slice line)
         answer->status = status_of(line);
         answer->is_octet_stream = false;
         answer->has_partial = false;
-        answer->is_encoded = false;
+        answer->codings = 0;
         answer->retry_after[0] = '\0';
     } else if (trim(line).size == 0) {
         answer->is_head_done = answer->status >= 200;
     } else {
         take_field(answer, line);
     }
-    return true;
+    return answer->codings <= ANSWER_CODINGS_MAX;
 }
 
 bool answer_take_body(struct answer *answer, struct slice bytes)

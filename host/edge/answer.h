@@ -15,6 +15,7 @@ enum {
     ANSWER_HEAD_BYTES_MAX = 64 << 10,  /* of status line and header fields together */
     ANSWER_ERROR_BODY_BYTES_MAX = 256, /* kept of the body of an error, to show it */
     ANSWER_RETRY_AFTER_BYTES = 64,
+    ANSWER_CODINGS_MAX = 1, /* in each other they make hours of work for the loop out of a few kilobytes */
 };
 
 struct answer {
@@ -22,9 +23,9 @@ struct answer {
     bool is_head_done;    /* the empty line after a final (not 1xx) head came */
     bool is_octet_stream; /* Content-Type: application/octet-stream, in any case, without parameters (R3) */
     bool has_partial;     /* Proa-Features names `partial` */
-    bool is_encoded;      /* Content-Encoding names anything but identity; the body comes here decoded */
     bool is_over;         /* head or body are over their limit */
     char retry_after[ANSWER_RETRY_AFTER_BYTES]; /* as it came; empty: none */
+    uint32_t codings;                           /* of content and transfer; the body comes here with them undone */
     size_t head_bytes;
     size_t body_bytes; /* received, kept or not */
     size_t body_bytes_max;
@@ -34,7 +35,8 @@ struct answer {
 /* Begins a new answer; keeps the memory of the last one if it is small. Accepts a zeroed answer. */
 void answer_begin(struct answer *answer, size_t body_bytes_max);
 void answer_done(struct answer *answer); /* frees the body; accepts a zeroed answer */
-/* Takes one line of the head, line end included. False: over the limit, the call is to be ended. */
+/* Takes one line of the head, line end included. False: over a limit, that of bytes or of codings, and the call is to
+ * be ended. */
 MUST_USE bool answer_take_line(struct answer *answer, struct slice line);
 /* Takes bytes of the body. False: over the limit or out of memory. */
 MUST_USE bool answer_take_body(struct answer *answer, struct slice bytes);

@@ -188,7 +188,7 @@ static void take_answer(struct call *call) LOOP_THREAD
     } else if (!call->answer.is_octet_stream) {
         call_fail(call, CALL_WRONG_TYPE, "answered %d without Content-Type: application/octet-stream and nothing more",
                   call->answer.status);
-    } else if (call->answer.is_encoded && body.size == 0) {
+    } else if (call->answer.codings > 0 && body.size == 0) {
         call_fail(call, CALL_WRONG_TYPE, "answered with a Content-Encoding and nothing in it"); /* cut short: not R4 */
     } else if (body.size > LIMIT_PARSE_INLINE_BYTES_MAX) {
         call_parse(call);
@@ -252,6 +252,8 @@ static void take_failure(struct call *call, const struct transfer_end *end) LOOP
                   answer->body_bytes_max);
     } else if (answer->is_over) {
         call_fail(call, CALL_BAD_ANSWER, "answered with more than %d bytes of header fields", ANSWER_HEAD_BYTES_MAX);
+    } else if (answer->codings > ANSWER_CODINGS_MAX) {
+        call_fail(call, CALL_WRONG_TYPE, "answered with more than %d encoding, one within another", ANSWER_CODINGS_MAX);
     } else if (call->is_starved || answer->body.overflow) {
         call_fail(call, CALL_UNREACHABLE, "was cut off: the answers of all calls together need more than %d bytes",
                   ANSWERS_BYTES_MAX);

@@ -162,6 +162,8 @@ static bool answer_special(int fd, const char *path, uint32_t answered)
         send_bytes(fd, (size_t)strtoul(path + 7, NULL, 10));
     } else if (begins(path, "/header/")) {
         send_header(fd, (size_t)strtoul(path + 8, NULL, 10));
+    } else if (begins(path, "/gzip-twice")) {
+        send_answer(fd, "200 OK", OCTET "Content-Encoding: gzip\r\nTransfer-Encoding: deflate, chunked\r\n", "", 0);
     } else if (begins(path, "/gzip-not")) {
         send_answer(fd, "200 OK", OCTET "Content-Encoding: gzip\r\n", good_body, sizeof(good_body));
     } else if (begins(path, "/gzip")) {

@@ -17,6 +17,7 @@
  * /header/N      200 with N bytes of header fields
  * /gzip          200, application/octet-stream, Content-Encoding: gzip, the first bytes of such a body
  * /gzip-not      the same, and a body that is not encoded
+ * /gzip-twice    200, application/octet-stream, two encodings, one of them of the transfer
  * /once          answers once on a connection, closes it when asked again
  * /close         answers, then closes without having said so
  * Who speaks TLS to it is closed upon.

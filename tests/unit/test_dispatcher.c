@@ -297,6 +297,9 @@ static void answers_that_cannot_be_used(void **state) LOOP_THREAD
     ended = call_at(f, "/gzip-not");
     assert_int_equal(ended->result.outcome, CALL_WRONG_TYPE);
     assert_has(ended->text, "Content-Encoding that cannot be undone");
+    ended = call_at(f, "/gzip-twice");
+    assert_int_equal(ended->result.outcome, CALL_WRONG_TYPE);
+    assert_has(ended->text, "more than 1 encoding");
     ended = call_at(f, "/header/70000");
     assert_int_equal(ended->result.outcome, CALL_BAD_ANSWER);
     assert_has(ended->text, "header");
