@@ -102,6 +102,9 @@ static void take_field(struct answer *answer, struct slice line)
         count_codings(answer, value);
     } else if (is_word(name, "transfer-encoding")) {
         count_codings(answer, value);
+        answer->has_end = true;
+    } else if (is_word(name, "content-length")) {
+        answer->has_end = true;
     } else if (is_word(name, "retry-after")) {
         value = trim(value);
         size_t size = value.size < ANSWER_RETRY_AFTER_BYTES ? value.size : 0;
@@ -127,6 +130,7 @@ bool answer_take_line(struct answer *answer, struct slice line)
         answer->is_octet_stream = false;
         answer->has_partial = false;
         answer->codings = 0;
+        answer->has_end = false;
         answer->retry_after[0] = '\0';
     } else if (trim(line).size == 0) {
         answer->is_head_done = answer->status >= 200;

@@ -25,6 +25,7 @@ enum {
     TEXT_URL_BYTES_MAX = 200,                  /* in a sentence for people */
     TEXT_WHY_BYTES_MAX = LIMIT_ERR_TEXT_BYTES_MAX - TEXT_URL_BYTES_MAX - 2,
     HELPER_RETRY_MS = 5,      /* a helper that was full is asked again after this */
+    STATUS_NO_CONTENT = 204,  /* never has a body (RFC 9110, 15.3.5) */
     RESENDS_MAX = 3,          /* of one call: each of them takes a dead connection out of those that are kept */
     TLS_NEW_PER_TURN_MAX = 8, /* each new TLS connection costs the loop 1-2 ms */
 };
@@ -190,6 +191,9 @@ static void take_answer(struct call *call) LOOP_THREAD
                   call->answer.status);
     } else if (call->answer.codings > 0 && body.size == 0) {
         call_fail(call, CALL_WRONG_TYPE, "answered with a Content-Encoding and nothing in it"); /* cut short: not R4 */
+    } else if (!call->answer.has_end && body.size == 0 && call->answer.status != STATUS_NO_CONTENT) {
+        call_fail(call, CALL_UNREACHABLE,
+                  "closed the connection behind the header fields of its answer"); /* nor this */
     } else if (body.size > LIMIT_PARSE_INLINE_BYTES_MAX) {
         call_parse(call);
     } else {

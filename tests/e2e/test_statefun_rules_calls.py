@@ -96,6 +96,7 @@ INVALID = {
     "an encoding within an encoding": Reply(
         body=gzip.compress(gzip.compress(GOOD.SerializeToString())), headers={"Content-Encoding": "gzip, gzip"}
     ),
+    "the process ends between head and body": Reply(body=b"", has_length=False, is_last=True),
 }
 
 

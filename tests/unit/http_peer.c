@@ -141,6 +141,15 @@ static void send_status(int fd, const char *path)
     send_answer(fd, status, "Content-Type: text/plain\r\n", text, sizeof(text) - 1);
 }
 
+/* The head of an answer that does not say how long its body is. */
+static void send_bare_head(int fd, const char *status)
+{
+    char head[128];
+    const int size = snprintf(head, sizeof(head), "HTTP/1.1 %s\r\n%s\r\n", status, OCTET);
+    check(size > 0 && (size_t)size < sizeof(head));
+    send_all(fd, head, (size_t)size);
+}
+
 /* Answers that are not simply good ones. False: the connection is to be closed. */
 static bool answer_special(int fd, const char *path, uint32_t answered)
 {
@@ -162,6 +171,11 @@ static bool answer_special(int fd, const char *path, uint32_t answered)
         send_bytes(fd, (size_t)strtoul(path + 7, NULL, 10));
     } else if (begins(path, "/header/")) {
         send_header(fd, (size_t)strtoul(path + 8, NULL, 10));
+    } else if (begins(path, "/cut")) {
+        send_bare_head(fd, "200 OK");
+        return false;
+    } else if (begins(path, "/no-content")) {
+        send_bare_head(fd, "204 No Content");
     } else if (begins(path, "/gzip-twice")) {
         send_answer(fd, "200 OK", OCTET "Content-Encoding: gzip\r\nTransfer-Encoding: deflate, chunked\r\n", "", 0);
     } else if (begins(path, "/gzip-not")) {

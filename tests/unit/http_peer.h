@@ -18,6 +18,8 @@
  * /gzip          200, application/octet-stream, Content-Encoding: gzip, the first bytes of such a body
  * /gzip-not      the same, and a body that is not encoded
  * /gzip-twice    200, application/octet-stream, two encodings, one of them of the transfer
+ * /cut           the head of a good answer that does not say where its body ends, then nothing
+ * /no-content    204, application/octet-stream, which ends with its head
  * /once          answers once on a connection, closes it when asked again
  * /close         answers, then closes without having said so
  * Who speaks TLS to it is closed upon.

@@ -300,6 +300,11 @@ static void answers_that_cannot_be_used(void **state) LOOP_THREAD
     ended = call_at(f, "/gzip-twice");
     assert_int_equal(ended->result.outcome, CALL_WRONG_TYPE);
     assert_has(ended->text, "more than 1 encoding");
+    ended = call_at(f, "/cut");
+    assert_int_equal(ended->result.outcome, CALL_UNREACHABLE);
+    assert_has(ended->text, "header fields of its answer");
+    ended = call_at(f, "/no-content");
+    assert_int_equal(ended->result.outcome, CALL_ANSWERED);
     ended = call_at(f, "/header/70000");
     assert_int_equal(ended->result.outcome, CALL_BAD_ANSWER);
     assert_has(ended->text, "header");

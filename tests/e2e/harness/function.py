@@ -21,6 +21,7 @@ from .wait import wait_until
 
 APPS = Path(__file__).resolve().parents[1] / "apps"
 OCTETS = "application/octet-stream"
+STRAY = f"HTTP/1.1 200 OK\r\nContent-Type: {OCTETS}\r\nContent-Length: 0\r\n\r\n".encode()
 _next_port = 0
 
 
@@ -110,6 +111,8 @@ class Reply:
     reset: bool = False  # the same, but reset it
     is_last: bool = False  # close the connection after the answer, which does not say so
     cut_at: int | None = None  # close it after so many bytes of the body
+    stray: threading.Event | None = None  # once it is set, send an answer that nobody asked for, and clear it
+    has_length: bool = True  # say how long the body is; without it, its end is that of the connection
 
 
 class ScriptedFunction:
@@ -213,9 +216,13 @@ class ScriptedFunction:
                     self.send_header("Content-Type", reply.content_type)
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
+                if reply.has_length:
+                    self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body[: reply.cut_at])
+                if reply.stray is not None and reply.stray.wait(60):
+                    self.wfile.write(STRAY)
+                    reply.stray.clear()
 
             def log_message(self, format: str, *arguments: object) -> None:
                 pass
