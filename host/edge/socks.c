@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -65,15 +66,28 @@ static void set_registered(struct sock *sock, uint32_t events) LOOP_THREAD
     }
 }
 
+/* Nobody asked for what comes to a connection at rest, and the next call would take it for its answer. So libcurl shall
+ * find the connection closed when it wants to use it again. */
+static void close_at_rest(const struct sock *sock)
+{
+    char unasked[4096];
+
+    (void)shutdown(sock->watch.fd, SHUT_RDWR); /* fails only if the peer has reset it; from here on nothing is added */
+    while (recv(sock->watch.fd, unasked, sizeof unasked, MSG_DONTWAIT) > 0) {
+    }
+}
+
 static void on_ready(void *context, uint32_t events)
 {
     thread_assume(&thread_loop);
     struct sock *sock = context;
 
     if (sock->wanted == 0) {
-        /* Writable says nothing; all else is mostly the peer's end, which libcurl finds when it wants to use the
-         * connection again. */
-        set_registered(sock, events == EPOLLOUT ? EPOLLIN : 0);
+        const bool is_stirred = events != EPOLLOUT; /* by the peer's end, most of the time */
+        set_registered(sock, is_stirred ? 0 : EPOLLIN);
+        if (is_stirred) {
+            close_at_rest(sock);
+        }
         return;
     }
     if ((events & (EPOLLERR | EPOLLHUP)) != 0) {

@@ -7,6 +7,7 @@ servers that StateFun's SDKs usually stand on are in tests/interop/test_language
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -209,3 +210,21 @@ def test_answers_cut_short_are_not_applied(serve: Serve, bytes_sent: int) -> Non
     for value in values:
         put(host, "test/f/a", value)
     check_once(host, function, "test/f/a", values)
+
+
+def test_an_answer_that_nobody_asked_for_answers_nothing(serve: Serve) -> None:
+    """An empty one would end the next message, of whatever instance, as handled without effects."""
+    stray = threading.Event()
+
+    def answer(call: Call) -> Reply:
+        reply = Result().answer(call, b"yes").reply
+        reply.stray = stray if len(function.calls) == 1 else None
+        return reply
+
+    host, function = serve(answer)
+    assert host.ask("test/f/a", 1).body == b"yes"
+    stray.set()
+    wait_until(lambda: not stray.is_set(), "the second answer to the first call is sent")
+    assert host.ask("test/f/b", 2, query="timeout=10s").body == b"yes"
+    assert [address(call) for call in function.calls] == ["test/f/a", "test/f/b"]
+    assert host.metrics()["proa_calls_failed_total"] == 0
