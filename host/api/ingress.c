@@ -101,8 +101,8 @@ static const struct route {
 
 static const struct route *find_route(const struct door *door, const struct path *path)
 {
-    if (slice_equal(path->segments[0], SLICE("v1"))) {
-        if (!door->has_api || path->count < 2) {
+    if (path->count > 1 && slice_equal(path->segments[0], SLICE("v1"))) { /* alone it may be a topic */
+        if (!door->has_api) {
             return NULL;
         }
         return slice_equal(path->segments[1], SLICE("ask"))    ? &routes[ROUTE_ASK]

@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import pytest
 from harness import Answer, Host, HostFailed, ScriptedFunction, free_port, request, wait_until
@@ -248,6 +249,19 @@ def test_section_2_5_the_playgrounds_own_curl_lines(make_host: Make, scripted: S
         check=True,
     )
     assert shown.stdout == "Hello Bob for the 1st time!"
+
+
+@pytest.mark.parametrize("topic", ["v1", "proa", "egress", "a%2Fb", "\u00e4?#"])
+def test_every_topic_that_a_module_file_may_have_can_be_popped(make_host: Make, scripted: Start, topic: str) -> None:
+    port = free_port()
+    module = ENDPOINT.format(url=scripted(lambda call: emit(call, {"topic": topic, "payload": "x"})).url)
+    module += INGRESS.format(port=0) + EGRESS.format(port=port).replace("greetings", json.dumps(topic))
+    host = make_host().configure(module=module)
+    host.wanted_ports = (str(port), "0")  # beside the host's own paths
+    host.start()
+    greetings(host, 1)
+    assert pop(host, quote(topic, safe="")).body == b"x"
+    assert pop(host, quote(topic, safe="")).code == "empty"
 
 
 def test_a_topic_is_popped_in_order_and_then_empty(greeter: Host) -> None:
