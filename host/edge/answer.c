@@ -129,7 +129,6 @@ bool answer_take_line(struct answer *answer, struct slice line)
         answer->status = status_of(line);
         answer->is_octet_stream = false;
         answer->has_partial = false;
-        answer->codings = 0;
         answer->has_end = false;
         answer->retry_after[0] = '\0';
     } else if (trim(line).size == 0) {
@@ -137,7 +136,7 @@ bool answer_take_line(struct answer *answer, struct slice line)
     } else {
         take_field(answer, line);
     }
-    return answer->codings <= ANSWER_CODINGS_MAX;
+    return answer->codings <= ANSWER_CODINGS_MAX; /* those of interim heads too, as libcurl has them */
 }
 
 bool answer_take_body(struct answer *answer, struct slice bytes)

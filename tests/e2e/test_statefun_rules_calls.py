@@ -91,6 +91,9 @@ INVALID = {
     "the function fails": Reply(GOOD, status=500),
     "no FromFunction": Reply(body=b"\xa2\x06\x7f"),
     "an encoding nobody asked for": Reply(GOOD, headers={"Content-Encoding": "rot13"}),
+    "encoded twice": Reply(
+        body=gzip.compress(gzip.compress(GOOD.SerializeToString())), headers={"Content-Encoding": "gzip, gzip"}
+    ),
     "a body that is not encoded as it says": Reply(GOOD, headers={"Content-Encoding": "gzip"}),
     "an encoded body cut short": Reply(body=gzip.compress(b"\xa2\x06\x00")[:3], headers={"Content-Encoding": "gzip"}),
     "an encoding within an encoding": Reply(

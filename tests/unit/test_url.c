@@ -148,6 +148,36 @@ static void heads_are_read_as_they_come(void **state)
     answer_done(&answer);
 }
 
+static void an_answer_is_encoded_once_at_most(void **state)
+{
+    (void)state;
+    static const char *const good[][2] = {{"Content-Encoding: gzip\r\n", "Transfer-Encoding: chunked\r\n"},
+                                          {"Content-Encoding: identity\r\n", "content-encoding: , DEFLATE ,\r\n"},
+                                          {"Transfer-Encoding: gzip, chunked\r\n", "Content-Encoding:\r\n"}};
+    static const char *const bad[][2] = {{"Content-Length: 1\r\n", "Content-Encoding: gzip, gzip\r\n"},
+                                         {"Content-Encoding: gzip\r\n", "Content-Encoding: rot13\r\n"},
+                                         {"Content-Encoding: gzip\r\n", "Transfer-Encoding: deflate, chunked\r\n"}};
+    struct answer answer = {0};
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        answer_begin(&answer, 100);
+        assert_true(answer_take_line(&answer, slice_of(good[i][0])));
+        assert_true(answer_take_line(&answer, slice_of(good[i][1])));
+        assert_int_equal(answer.codings, 1);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        answer_begin(&answer, 100);
+        assert_true(answer_take_line(&answer, slice_of(bad[i][0])));
+        assert_false(answer_take_line(&answer, slice_of(bad[i][1])));
+    }
+    answer_begin(&answer, 100); /* an interim head counts: libcurl has begun to decode */
+    assert_true(answer_take_line(&answer, SLICE("HTTP/1.1 103 Early\r\n")));
+    assert_true(answer_take_line(&answer, SLICE("Content-Encoding: gzip\r\n")));
+    assert_true(answer_take_line(&answer, SLICE("\r\n")));
+    assert_true(answer_take_line(&answer, SLICE("HTTP/1.1 200 OK\r\n")));
+    assert_false(answer_take_line(&answer, SLICE("Content-Encoding: gzip\r\n")));
+    answer_done(&answer);
+}
+
 static void heads_and_bodies_have_limits(void **state)
 {
     (void)state;
@@ -180,6 +210,7 @@ int main(void)
         cmocka_unit_test(names_go_into_templates),
         cmocka_unit_test(retry_after_in_all_its_forms),
         cmocka_unit_test(heads_are_read_as_they_come),
+        cmocka_unit_test(an_answer_is_encoded_once_at_most),
         cmocka_unit_test(heads_and_bodies_have_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
