@@ -232,7 +232,8 @@ static void want_lookup(struct resolver *resolver, struct resolver_name *name) L
     (void)resolver_run(resolver); /* as in lookup_done */
 }
 
-/* The next one in turn that is not skipped; if all are, the one whose time is over first. */
+/* The next one in turn that is not skipped; if all are, the one whose time is over first. Whoever gets one whose time
+ * is over finds out for the others whether it is back: all of them might wait for it until their deadlines. */
 static const char *pick(struct resolver_name *name, uint64_t now_ms)
 {
     uint32_t best = name->next % name->address_count;
@@ -240,6 +241,7 @@ static const char *pick(struct resolver_name *name, uint64_t now_ms)
         uint32_t at = (name->next + i) % name->address_count;
         uint64_t until = name->addresses[at].skip_until_ms;
         if (until <= now_ms) {
+            name->addresses[at].skip_until_ms = until == 0 ? 0 : now_ms + RESOLVER_SKIP_MS;
             best = at;
             break;
         }

@@ -6,7 +6,8 @@
  * server held the loop beyond the call's deadline. A name is looked up again every 30 s while it is used, every
  * 5 s while one of its addresses refuses: whoever is gone has most likely left the name, and somebody else come;
  * one look-up a name at a time, and one in all, so that a dead name server holds one helper thread and
- * never two. Addresses are handed out in turn; one that refused is skipped for a while.
+ * never two. Addresses are handed out in turn; one that refused is skipped for a while,
+ * and then tried by one call before the others follow.
  * Not here: deadlines of those who wait (dispatcher.c). Thread: loop. Memory: names are counted by their users.
  */
 #pragma once

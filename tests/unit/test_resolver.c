@@ -216,6 +216,21 @@ static void a_refusing_address_is_skipped_for_a_while(void **state) LOOP_THREAD
     resolver_worked(f->name, "10.0.0.1");
 }
 
+static void one_call_finds_out_whether_a_skipped_address_is_back(void **state) LOOP_THREAD
+{
+    struct fixture *f = *state;
+    assert_null(next(f, 0));
+    turn_until_woken(f, 1);
+    resolver_refused(f->name, "127.0.0.1", f->now_ms - RESOLVER_SKIP_MS); /* its time is over */
+    assert_string_equal(next(f, 0), "127.0.0.1");                         /* might hang until its deadline: */
+    for (int i = 0; i < 3; i++) {
+        assert_string_equal(next(f, 0), "127.0.0.2"); /* nobody is to join it */
+    }
+    resolver_worked(f->name, "127.0.0.1");
+    assert_string_equal(next(f, 0), "127.0.0.1");
+    assert_string_equal(next(f, 0), "127.0.0.2");
+}
+
 static void a_name_with_a_refusing_address_is_looked_up_sooner(void **state) LOOP_THREAD
 {
     struct fixture *f = *state;
@@ -243,6 +258,7 @@ int main(void)
         TEST(an_old_answer_is_better_than_a_dead_name_server),
         TEST(a_name_that_never_was_found_says_why),
         TEST(a_refusing_address_is_skipped_for_a_while),
+        TEST(one_call_finds_out_whether_a_skipped_address_is_back),
         TEST(a_name_with_a_refusing_address_is_looked_up_sooner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
