@@ -2,12 +2,14 @@
 #include "tls.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -63,16 +65,37 @@ static void forget(struct buf *buf)
     buf_done(buf);
 }
 
+/* Opens what is on a disk: a pipe might never come to its end. NULL after complaining. */
+static FILE *open_file(const struct tls_file *file, struct buf *messages)
+{
+    char name[LIMIT_PATH_BYTES_MAX + 1];
+    struct stat status;
+
+    (void)snprintf(name, sizeof(name), "%.*s", (int)file->path.size, (const char *)file->path.data);
+    const int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* of a pipe: whether or not somebody writes */
+    if (fd < 0) {
+        complain(messages, file, "cannot be opened: %s", strerror(errno));
+        return NULL;
+    }
+    check(fstat(fd, &status) == 0); /* of an open descriptor */
+    if (!S_ISREG(status.st_mode)) {
+        complain(messages, file, "cannot be read: %s",
+                 S_ISDIR(status.st_mode) ? strerror(EISDIR) : "it is no regular file");
+        (void)close(fd); /* read only: nothing can be lost */
+        return NULL;
+    }
+    FILE *stream = fdopen(fd, "rb");
+    check(stream != NULL);
+    return stream;
+}
+
 /* Reads a whole file. False, after complaining, if that cannot be done. */
 static bool read_file(const struct tls_file *file, size_t bytes_max, struct buf *out, struct buf *messages)
 {
-    char name[LIMIT_PATH_BYTES_MAX + 1];
-    (void)snprintf(name, sizeof(name), "%.*s", (int)file->path.size, (const char *)file->path.data);
-    FILE *stream = fopen(name, "rb");
+    FILE *stream = open_file(file, messages);
     bool is_good = false;
 
     if (stream == NULL) {
-        complain(messages, file, "cannot be opened: %s", strerror(errno));
         return false;
     }
     buf_init(out, bytes_max + 1);

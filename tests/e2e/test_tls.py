@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -209,6 +210,7 @@ def bad_files(folder: Path, authority: Authority) -> dict[str, tuple[str, str]]:
     locked = authority.client("locked", b"secret")
     (folder / "empty").write_bytes(b"")
     (folder / "wrong").write_bytes(b"guess")
+    os.mkfifo(folder / "pipe")
     (folder / "cut").write_bytes(authority.ca.read_bytes()[:300] + b"\n-----END CERTIFICATE-----\n")
 
     def both(shown: Shown, more: str = "") -> str:
@@ -217,6 +219,7 @@ def bad_files(folder: Path, authority: Authority) -> dict[str, tuple[str, str]]:
     return {
         "missing": (f"ca: {folder}/none.pem", f"tls.ca: the file {folder}/none.pem cannot be opened: No such file"),
         "folder": (f"ca: {folder}", f"tls.ca: the file {folder} cannot be read: Is a directory"),
+        "pipe": (f"ca: {folder}/pipe", f"tls.ca: the file {folder}/pipe cannot be read: it is no regular file"),
         "empty": (f"ca: {folder}/empty", "empty holds no certificate; it wants PEM"),
         "garbage": (f"ca: {folder}/cut", "cut has a certificate that cannot be read, number 1 in it: "),
         "no certificate": (f"cert: {pair.key}, key: {pair.key}", f"tls.cert: the file {pair.key} holds no certificate"),
@@ -239,7 +242,7 @@ def bad_files(folder: Path, authority: Authority) -> dict[str, tuple[str, str]]:
 
 
 BAD_FILES = (
-    "missing folder empty garbage no_certificate no_key another_key no_password wrong_password empty_password "
+    "missing folder pipe empty garbage no_certificate no_key another_key no_password wrong_password empty_password "
     "missing_password"
 )
 
