@@ -24,11 +24,13 @@ struct config_input {
 /* What stands before the sentence of a message that is no error. */
 #define CONFIG_WARNING "warning: "
 
-/* Adds what a module file says to a registry under construction. Errors go to `messages`, one line each with file,
- * line and the nearest known key; warnings too, marked so. ERR_CONFIG if there was any error. */
+/* A registry under construction. */
 struct config;
+/* An empty one. */
 struct config *config_create(void);
 void config_destroy(struct config *config); /* accepts NULL */
+/* Adds what a module file says. Errors go to `messages`, one line each with file, line and the nearest known key;
+ * warnings too, marked so. ERR_CONFIG if there was any error. */
 MUST_USE enum err_code config_add_module(struct config *config, const struct config_input *input, struct buf *messages);
 /* The text of --function: a function pattern, '=', the URL of its endpoint. */
 MUST_USE enum err_code config_add_function(struct config *config, const char *text, struct buf *messages);

@@ -138,7 +138,7 @@ static int timeout_ms(struct runner *runner) LOOP_THREAD
     return timeout;
 }
 
-/* Answers of the disk, results of calls, timers (the engine's own), then new requests. */
+/* Answers of the disk, results of calls, then new requests. */
 static void gather(struct runner *runner) LOOP_THREAD
 {
     uint32_t count = 0;

@@ -2,7 +2,8 @@
  *
  * runner.h: a turn of the loop: what the sockets brought, one step of the engine, its effects handed out.
  *
- * A turn goes in this order: answers of the disk, results of calls, timers, new requests.
+ * A turn gives the engine answers of the disk, results of calls and new requests, in this order; timers that are due
+ * come after them, the engine's own.
  * Thread: loop.
  */
 #pragma once
