@@ -129,7 +129,7 @@ bool answer_take_line(struct answer *answer, struct slice line)
         answer->status = status_of(line);
         answer->is_octet_stream = false;
         answer->has_partial = false;
-        answer->has_end = false;
+        answer->has_end = line.data[5] != '1'; /* HTTP/2 marks the end of each body; one cut short is a failure */
         answer->retry_after[0] = '\0';
     } else if (trim(line).size == 0) {
         answer->is_head_done = answer->status >= 200;

@@ -23,7 +23,7 @@ struct answer {
     bool is_head_done;    /* the empty line after a final (not 1xx) head came */
     bool is_octet_stream; /* Content-Type: application/octet-stream, in any case, without parameters (R3) */
     bool has_partial;     /* Proa-Features names `partial` */
-    bool has_end;         /* the head says where the body ends, so that a connection that breaks shows */
+    bool has_end;         /* head or protocol say where the body ends, so that a connection that breaks shows */
     bool is_over;         /* head or body are over their limit */
     char retry_after[ANSWER_RETRY_AFTER_BYTES]; /* as it came; empty: none */
     uint32_t codings;                           /* of content and transfer; the body comes here with them undone */

@@ -205,6 +205,18 @@ def test_h2c_statuses_and_resets_are_failures(make_host: Make, serve_h2c: Callab
     assert (metrics["proa_calls_failed_total"], metrics["proa_parked_messages"]) == (4, 0)
 
 
+def test_h2c_an_empty_answer_without_a_length_is_success(
+    make_host: Make, serve_h2c: Callable[..., H2cFunction]
+) -> None:
+    function = serve_h2c(lambda call: Reply(body=b""))
+    host = start_h2c(make_host, function)
+    assert host.send("odd/one/a", 1).status == 202
+    wait_until(lambda: len(function.calls) > 0, "it is called")
+    host.await_idle()
+    assert len(function.calls) == 1
+    assert host.metrics()["proa_calls_failed_total"] == 0
+
+
 def test_h2c_a_call_that_hangs_holds_up_no_other(make_host: Make, serve_h2c: Callable[..., H2cFunction]) -> None:
     release = threading.Event()
 
