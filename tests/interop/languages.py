@@ -9,18 +9,15 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import wait_until
+from harness import free_port, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ROOT / "build/interop"
 FUNCTIONS = Path(__file__).resolve().parent / "functions"
-PORT_MIN, PORTS_A_WORKER = 20000, 1500
-_next_port = time.monotonic_ns() // 1000
 
 
 @dataclass(frozen=True)
@@ -72,22 +69,6 @@ LANGUAGES = {
         Language("go", ("build/interop/go/interpreter",), throws_on_foreign_state=False),
     )
 }
-
-
-def free_port() -> int:
-    """A port nobody listens on, out of a range of this worker's own, so that it stays free over a restart."""
-    global _next_port
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    while True:
-        port = PORT_MIN + worker % 8 * PORTS_A_WORKER + _next_port % PORTS_A_WORKER
-        _next_port += 1
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
 
 
 class Program:

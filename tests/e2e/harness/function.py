@@ -17,28 +17,12 @@ from pathlib import Path
 
 from proa import _wire_pb2 as wire
 
+from .ports import free_port
 from .wait import wait_until
 
 APPS = Path(__file__).resolve().parents[1] / "apps"
 OCTETS = "application/octet-stream"
 STRAY = f"HTTP/1.1 200 OK\r\nContent-Type: {OCTETS}\r\nContent-Length: 0\r\n\r\n".encode()
-_next_port = 0
-
-
-def free_port() -> int:
-    """A port nobody listens on, out of a range of this worker's own, so that it stays free over a restart."""
-    global _next_port
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    while True:
-        port = 15000 + worker * 1000 + _next_port % 1000
-        _next_port += 1
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
 
 
 class PythonFunctions:

@@ -13,7 +13,8 @@ import h2.events
 import h2.exceptions
 from proa import _wire_pb2 as wire
 
-from .function import Call, Reply, free_port
+from .function import Call, Reply
+from .ports import free_port
 
 
 class H2cFunction:
