@@ -103,7 +103,7 @@ class ScriptedFunction:
     """An HTTP server in this process whose answers a Python function chooses; it keeps every call it saw.
 
     A request over `body_bytes_max` is answered 413 before its body was read, and counted in `refused`. A connection
-    that is idle for `keep_alive_s` is closed. Both as servers in the field do.
+    that is idle for `keep_alive_s` after an answer is closed. Both as servers in the field do.
     """
 
     def __init__(
@@ -165,9 +165,9 @@ class ScriptedFunction:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = owner.path is None
-            timeout = owner.keep_alive_s
 
             def do_POST(self) -> None:
+                self.connection.settimeout(None)
                 if int(self.headers.get("Content-Length", "0")) > owner.body_bytes_max:
                     owner.refused += 1
                     self._send(Reply(status=413, content_type=None, headers={"Connection": "close"}, is_last=True))
@@ -179,6 +179,8 @@ class ScriptedFunction:
                 call = Call(request, fields, self.path, body, self.requestline, peer_port, self._client())
                 owner.seen(call)
                 self._send(owner.answer(call))
+                if not self.close_connection:
+                    self.connection.settimeout(owner.keep_alive_s)
 
             def _client(self) -> str:
                 shown = self.connection.getpeercert() if isinstance(self.connection, ssl.SSLSocket) else None
