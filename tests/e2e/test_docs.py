@@ -84,6 +84,11 @@ class Demo:
             command = re.sub(places, str(real), command)
         return command.replace("build/demo-data", str(self.data))
 
+    @property
+    def pid_file(self) -> Path:
+        """Where the number of the host's process stands, that of the next one once it was killed."""
+        return Path(f"{self.data}.logs/host.pid")
+
     def await_ready(self) -> None:
         """Waits until the demo's host takes messages."""
 
@@ -114,7 +119,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         yield running
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGTERM)  # whoever starts a shell in the background has it ignore SIGINT
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -134,8 +139,11 @@ def run_block(demo: Demo, block: Block, folder: Path) -> str:
     """Runs a block's commands in one shell; what they print."""
     script = ["set -e", "exec 2>/dev/null"]
     for command in block.commands:
+        if command.startswith("kill -9"):
+            script.append(f"pid=$(cat {demo.pid_file})")
         script.append(demo.translated(command))
         if command.startswith("kill -9"):
+            script.append(f'while [ "$(cat {demo.pid_file})" = "$pid" ]; do sleep 0.05; done')
             script.append(demo.translated(READY))
         elif command.startswith("curl"):
             script.append("echo")
