@@ -16,7 +16,7 @@ spec:
   functions:
     {function}: {{takes: interop/program}}
   url: {url}
-  call: {{timeout: 10s{more}}}
+  call: {{timeout: 60s{more}}}
   retry: {{first: 20ms, max: 100ms, attempts: {attempts}, then: park}}
 ---
 """
@@ -48,7 +48,7 @@ def program(*ops: Op, number: str = "", **more: Any) -> dict[str, Any]:
 
 def run(host: Host, address: str, *ops: Op, number: str = "") -> Answer:
     """Has an instance do something; its answer, which must be one."""
-    answer = host.ask(address, program(*ops, number=number))
+    answer = host.ask(address, program(*ops, number=number), query="timeout=100s")
     assert answer.status == 200, answer
     return answer
 

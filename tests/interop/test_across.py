@@ -15,7 +15,7 @@ from http.client import HTTPException
 from typing import Any
 
 import pytest
-from harness import Host, wait_until
+from harness import Host, free_port, wait_until
 from harness.programs import (
     Message,
     Outcome,
@@ -188,7 +188,9 @@ def test_random_programs_under_kills(host: Host, present: list[Language], own_pr
     functions = [own_program(language).spawn() for language in present]
     for function in functions:
         function.await_start()
-    host.configure(module=module_of(functions)).start()
+    host.configure(module=module_of(functions))
+    host.wanted_ports = (str(free_port()), "0")  # whoever dials while it is down is to meet nobody else
+    host.start()
     addresses = [f"{language.function}/i{number}" for number in range(INSTANCES_EACH) for language in present]
     client = Client(host, Writer(SEED, addresses))
     hits = run_and_kill(client, functions, addresses)
