@@ -13,7 +13,7 @@ from pathlib import Path
 
 import lmdb
 import pytest
-from harness import Host, HostFailed, PythonFunctions, ScriptedFunction
+from harness import Host, HostFailed, PythonFunctions, ScriptedFunction, wait_until
 from harness.function import Call, Reply, reply_to
 from harness.host import binary
 
@@ -38,9 +38,7 @@ def test_mailboxes_timers_and_outbox_outlast_a_kill(make_host: Make, zoo: Python
     assert host.send("zoo/counter/b", 4, query="delay=1s").status == 202
     assert host.ask("zoo/emit/a", 3).json == 3
     host.restart()
-    metrics = host.metrics()
-    assert metrics["proa_mailbox_messages"] == 5
-    assert metrics["proa_outbox_records"] == 3
+    assert host.metrics()["proa_outbox_records"] == 3
     host.await_metric("proa_timers", 1)
     host.await_metric("proa_mailbox_messages", 5)
     assert host.ask("zoo/counter/b", 0).json == 4
@@ -56,7 +54,7 @@ def test_message_in_a_call_is_called_again_after_a_kill(make_host: Make, scripte
     function = scripted(answer)
     host = make_host().configure({"odd/*": function.url}).start()
     assert host.send("odd/one/a", 7).status == 202
-    host.await_metric("proa_calls_in_flight", 1)
+    wait_until(lambda: function.calls, "the call is under way")
     host.restart()
     gate.set()
     host.await_idle()
@@ -121,7 +119,7 @@ def test_stop_answers_everybody(make_host: Make, scripted: Start) -> None:
     host.stop()
     assert time.monotonic() - began < STOP_S + 2
     for asker in askers:
-        asker.join(30)
+        asker.join()
     assert [(status, code) for status, code, _ in answers] == [(503, "stopping")] * 20
     assert all(int(retry_after) > 0 for _, _, retry_after in answers)
     gate.set()

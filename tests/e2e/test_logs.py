@@ -38,7 +38,7 @@ def test_lines_are_text_on_a_terminal(make_host: Make, zoo: PythonFunctions) -> 
         def is_ready() -> bool:
             nonlocal text
             text += os.read(master, 65536)
-            return b"host.ready" in text
+            return b"\n" in text.partition(b"host.ready")[2]
 
         wait_until(is_ready, "host.ready on the terminal")
         line = next(line for line in text.decode().splitlines() if "host.ready" in line)

@@ -87,7 +87,7 @@ def pop_all(host: Host) -> list[str]:
 @pytest.fixture
 def greeter(make_host: Make, scripted: Start) -> Host:
     """A host with the playground's doors on free ports, and a function that greets."""
-    module = ENDPOINT.format(url=scripted(greet).url) + INGRESS.format(port=0) + EGRESS.format(port=0)
+    module = ENDPOINT.format(url=scripted(greet).url) + INGRESS.format(port=0) + EGRESS.format(port=free_port())
     return make_host().configure(module=module).start()
 
 
@@ -376,7 +376,7 @@ def test_a_queue_of_thousands_over_kills(make_host: Make, scripted: Start) -> No
     def take() -> None:
         while not is_over.is_set():
             try:
-                answer = request(port, "GET", "/greetings", timeout_s=30)
+                answer = request(port, "GET", "/greetings", timeout_s=60)
             except OSError:
                 cut_off[0] += 1
                 continue

@@ -67,7 +67,7 @@ def background() -> Iterator[list[subprocess.Popen[bytes]]]:
     for process in started:
         process.terminate()
     for process in started:
-        process.wait(30)
+        process.wait(60)
 
 
 def test_its_host_answers(folder: Path, background: list[subprocess.Popen[bytes]]) -> None:
@@ -80,9 +80,10 @@ def test_its_host_answers(folder: Path, background: list[subprocess.Popen[bytes]
         "PROA_ADMIN_PORT": str(admin),
     }
     *servers, call = [
-        command.replace("8000", str(function)).replace("8090", str(ingress)).replace("/tmp/proa", str(folder / "data"))
+        re.sub("8000|8090", lambda shown: str({"8000": function, "8090": ingress}[shown[0]]), command)
         for command in commands("Run it against the host")
     ]
+    servers = [command.replace("/tmp/proa", str(folder / "data")) for command in servers]
     for command in servers:
         background.append(subprocess.Popen(f"exec {command}", shell=True, cwd=folder, env=environment))
 

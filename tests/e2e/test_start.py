@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from harness import Host, PythonFunctions, wait_until
+from harness import Host, PythonFunctions, free_port, wait_until
 from harness.http import Answer, request
 
 Make = Callable[[], Host]
@@ -25,6 +25,7 @@ def event(host: Host, name: str) -> dict[str, Any] | None:
 
 def test_listen_on_ipv6(make_host: Make, zoo: PythonFunctions) -> None:
     host = make_host().configure({"zoo/*": zoo.url}, options=("--listen", "::1"))
+    host.wanted_ports = (str(free_port()), "0")  # at 127.0.0.1 nobody else has it
     host.spawn()
     ready = wait_until(lambda: event(host, "host.ready"), "the host says host.ready")
     connection = http.client.HTTPConnection("::1", ready["ingress_port"], timeout=60)
