@@ -226,7 +226,7 @@ def test_h2c_a_call_that_hangs_holds_up_no_other(make_host: Make, serve_h2c: Cal
         return answer(call)
 
     function = serve_h2c(answer_late)
-    host = start_h2c(make_host, function, timeout="1s")
+    host = start_h2c(make_host, function, timeout="5s")
     assert host.ask("odd/one/a", 1).json == 1
     assert host.send("odd/one/hangs", 1).status == 202
     while not any(call.batch.target.id == "hangs" for call in function.calls):

@@ -39,13 +39,14 @@ def test_r33_failed_calls_of_async_are_repeated_without_end(
 
     def answer(call: Call) -> Reply:
         times.append(time.monotonic())
-        return failure if len(times) <= 4 else done(call)
+        return failure if len(times) <= 6 else done(call)
 
-    module = STATEFUN.format(url=scripted(answer).url, transport="async", keys="call: 100 ms")
+    module = STATEFUN.format(url=scripted(answer).url, transport="async", keys="call: 2 s")
     host = make_host().configure(module=module).start()
     put(host, "test/f/a", b"1")
     metrics = host.await_metric("proa_messages_handled_total", 1)
-    assert metrics["proa_calls_failed_total"] == 4
+    assert metrics["proa_calls_failed_total"] == 6
+    assert times[-1] - times[0] > 2, "it went on beyond `call`"
     assert metrics["proa_parked_messages"] == metrics["proa_messages_dropped_total"] == 0
     pauses_ms = [1000 * (after - before) for before, after in zip(times, times[1:], strict=False)]
     for number, pause_ms in enumerate(pauses_ms):
