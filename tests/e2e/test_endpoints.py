@@ -175,12 +175,13 @@ def test_h2c_calls_beyond_the_streams_of_a_connection_take_another(
 
 def test_h2c_large_bodies_both_ways(make_host: Make, serve_h2c: Callable[..., H2cFunction]) -> None:
     function = serve_h2c(lambda call: Reply(reply_to(call, "proa/json", call.values[0])))
-    host = start_h2c(make_host, function)
+    host = start_h2c(make_host, function, timeout="100s")
 
     def ask(id: int) -> None:
         for size in (900_000, 3, 70_000, 0, 900_000):
             text = b'"' + b"x" * size + b'"'
-            found = host.ask(f"odd/one/{id}", body=text, headers={"Content-Type": "application/json"})
+            headers = {"Content-Type": "application/json"}
+            found = host.ask(f"odd/one/{id}", body=text, headers=headers, query="timeout=100s")
             assert (found.status, found.body.strip()) == (200, text)
 
     ask(0)
