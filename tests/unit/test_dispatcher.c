@@ -378,10 +378,10 @@ static void a_silent_function_runs_into_the_deadline(void **state) LOOP_THREAD
 {
     struct fixture *f = *state;
     create(f, "127.0.0.1", "/silent");
-    begin_full(f, SLICE_EMPTY, SLICE_EMPTY, 60);
+    begin_full(f, SLICE_EMPTY, SLICE_EMPTY, 1000);
     turn_until(f, 1);
     assert_int_equal(f->ended[0].result.outcome, CALL_TIMEOUT);
-    assert_true(f->ended[0].result.duration_us >= 60000);
+    assert_true(f->ended[0].result.duration_us >= 1000 * 1000);
 }
 
 static void a_refused_port_is_unreachable(void **state) LOOP_THREAD
@@ -466,7 +466,7 @@ static void a_dead_name_server_holds_nothing(void **state) LOOP_THREAD
     endpoints[1].url = slice_of(url);
     f->registry = (struct registry){.endpoints = endpoints, .endpoint_count = 2};
 
-    begin_full(f, SLICE_EMPTY, SLICE_EMPTY, 50);
+    begin_full(f, SLICE_EMPTY, SLICE_EMPTY, 1000);
     begin_full(f, SLICE_EMPTY, SLICE_EMPTY, 30000);
     struct effect_call effect = {
         .call = 1000, .endpoint = 1, .timeout_ms = 30000, .target = {SLICE("n"), SLICE("f"), SLICE("i")}};

@@ -17,7 +17,7 @@
 #include "clock.h"
 #include "http_server.h"
 
-enum { HELD_MAX = 1024, TEXT_MAX = 1 << 20, BODY_MAX = 100 * 1000, PATIENCE = 5000 };
+enum { HELD_MAX = 1024, TEXT_MAX = 1 << 20, BODY_MAX = 100 * 1000, PATIENCE = 60 * 1000 };
 
 struct bench {
     struct loop *loop;

@@ -104,7 +104,7 @@ static void run_rally(void *context)
     void *items[PLACES];
 
     for (;;) {
-        const size_t count = queue_wait(rally->there, items, PLACES, 10000);
+        const size_t count = queue_wait(rally->there, items, PLACES, 60000);
         if (count == 0) {
             check(queue_is_closed(rally->there));
             return;
@@ -137,7 +137,7 @@ static void test_rally(void **state)
     }
     while (got < RALLY) {
         struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-        assert_int_equal(poll(&poll_fd, 1, 10000), 1);
+        assert_int_equal(poll(&poll_fd, 1, 60000), 1);
         queue_event_clear(fd);
         const size_t count = queue_take(rally.back, items, 3);
         for (size_t i = 0; i < count; i++, got++) {
