@@ -141,12 +141,14 @@ def test_threads_are_bounded() -> None:
     small = proa.App(threads=2)
     running, most = [0], [0]
     lock = threading.Lock()
+    both = threading.Barrier(2)
 
     @small.function("a/f")
     def function(ctx: proa.Context, step: int) -> None:
         with lock:
             running[0] += 1
             most[0] = max(most[0], running[0])
+        both.wait(60)
         time.sleep(0.01)
         with lock:
             running[0] -= 1

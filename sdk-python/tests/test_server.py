@@ -47,14 +47,14 @@ def test_uvicorn(parser: str) -> None:
     server.install_signal_handlers = lambda: None
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not server.started and time.monotonic() < deadline:
         time.sleep(0.005)
     try:
-        check(http.client.HTTPConnection("127.0.0.1", listener.getsockname()[1], timeout=10))
+        check(http.client.HTTPConnection("127.0.0.1", listener.getsockname()[1], timeout=60))
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(60)
         listener.close()
     assert not thread.is_alive()
 
