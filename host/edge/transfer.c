@@ -13,6 +13,7 @@
 #include "limit.h"
 #include "resolver.h"
 #include "socks.h"
+#include "spare.h"
 
 enum {
     READ_BYTES_SMALL = 1024, /* libcurl's smallest read buffer: malloc keeps this size at hand, 3 % of a call */
@@ -508,9 +509,11 @@ static enum err_code set_up(struct transfers *transfers, struct err *err)
 
 enum err_code transfers_create(const struct transfers_options *options, struct transfers **out, struct err *err)
 {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, spare_malloc, spare_free, spare_realloc, spare_strdup,
+                             spare_calloc) != CURLE_OK) {
         return err_set(err, ERR_SYSTEM, "libcurl could not be started");
     }
+    spare_open();
     struct transfers *transfers = calloc(1, sizeof(*transfers));
     check(transfers != NULL);
     transfers->options = *options;
@@ -534,6 +537,7 @@ void transfers_destroy(struct transfers *transfers)
     socks_destroy(transfers->socks);
     free(transfers);
     curl_global_cleanup();
+    spare_close();
 }
 
 void transfers_run(struct transfers *transfers, uint64_t now_us)

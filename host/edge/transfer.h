@@ -6,7 +6,7 @@
  * connection an exchange goes over and who may share one. A connection that the peer closed while it rested is replaced
  * by libcurl, the request sent anew: nothing had come back on it. Not here: what is posted, what an answer means and
  * when to try again (dispatcher.c), names (resolver.h), certificates (tls.h).
- * Thread: loop. Memory: libcurl's own; what is posted stays the caller's, as does what to keep of an answer.
+ * Thread: loop. Memory: libcurl's own (spare.h); what is posted stays the caller's, as does what to keep of an answer.
  */
 #pragma once
 
@@ -28,7 +28,8 @@ struct peer_options {
     bool is_h2c;                    /* HTTP/2 without TLS; else HTTP/1.1 */
 };
 
-/* ERR_CONFIG: libcurl takes it for no URL. */
+/* Not before transfers_create, which says where libcurl has its memory from. ERR_CONFIG: libcurl takes it for no URL.
+ */
 MUST_USE enum err_code peer_create(const struct peer_options *options, struct peer **out, struct err *err);
 void peer_destroy(struct peer *peer); /* accepts NULL; no transfer may be under way to it */
 
@@ -77,7 +78,7 @@ struct transfer_post {
     uint64_t connect_ms;  /* of it for the connection at most; 0: all */
 };
 
-/* The loop must outlive them. ERR_SYSTEM: libcurl cannot be used. */
+/* The loop must outlive them. One set at a time. ERR_SYSTEM: libcurl cannot be used. */
 MUST_USE enum err_code transfers_create(const struct transfers_options *options, struct transfers **out,
                                         struct err *err) LOOP_THREAD;
 /* Closes the connections; accepts NULL. Every transfer must have been destroyed. */
