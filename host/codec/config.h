@@ -2,8 +2,12 @@
  *
  * config.h: the text of a module file to a registry: multi-document YAML, every error at once.
  *
- * The only user of libyaml. Reads no file and no environment itself: both are given. One table of keys
- * makes this parser and the reference page (config_print_reference). Thread: any; no state.
+ * Reads no file and no environment itself: both are given. One table of keys makes this parser and the reference
+ * page (config_print_reference). Thread: any; no state.
+ *
+ * A file becomes nodes (config_yaml.h), each document is given to its kind (config.c, config_kind.h), which reads its
+ * keys by a table (config_table.h) of texts with a meaning (config_text.h), and adds what they say to the registry
+ * under construction (config_registry.h). What is wrong is said of the source (config_source.h).
  */
 #pragma once
 

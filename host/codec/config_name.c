@@ -1,22 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The names and URLs a configuration holds. Split from config_text.c, which reads numbers and variables.
+ * The names and URLs a configuration holds; config_text.c reads numbers and variables.
  */
 #include <string.h>
 
-#include "config_internal.h"
+#include "config_text.h"
 #include "limit.h"
 #include "wire.h"
 
-enum { SHOWN_BYTES_MAX = 80 };
-
 static const char placeholder[] = "{function.name}";
 static const char unix_scheme[] = "http+unix://";
-
-static int shown(struct slice text)
-{
-    return text.size < SHOWN_BYTES_MAX ? (int)text.size : SHOWN_BYTES_MAX;
-}
 
 static bool is_reserved(struct slice space)
 {
@@ -27,12 +20,12 @@ static bool is_reserved(struct slice space)
 static enum err_code check_parts(struct slice space, struct slice name, struct err *err)
 {
     if (is_reserved(space)) {
-        return err_set(err, ERR_CONFIG, "the namespace %.*s belongs to the host; choose another", shown(space),
+        return err_set(err, ERR_CONFIG, "the namespace %.*s belongs to the host; choose another", config_shown(space),
                        space.data);
     }
     if (space.size > LIMIT_NAMESPACE_BYTES_MAX || name.size > LIMIT_NAMESPACE_BYTES_MAX) {
         return err_set(err, ERR_CONFIG, "'%.*s/…' is too long; a namespace and a name have at most %d bytes each",
-                       shown(space), space.data, LIMIT_NAMESPACE_BYTES_MAX);
+                       config_shown(space), space.data, LIMIT_NAMESPACE_BYTES_MAX);
     }
     return ERR_NONE;
 }
@@ -55,12 +48,12 @@ enum err_code config_check_pattern(struct slice text, struct slice *out_space, s
 
     if (!is_graphic(text) || !address_split_type(text, &space, &name)) {
         return err_set(err, ERR_CONFIG, "'%.*s' does not name functions; write namespace/name or namespace/*",
-                       shown(text), text.data);
+                       config_shown(text), text.data);
     }
     if (memchr(space.data, '*', space.size) != NULL ||
         (memchr(name.data, '*', name.size) != NULL && !slice_equal(name, SLICE("*")))) {
-        return err_set(err, ERR_CONFIG, "'%.*s': a star stands only for the whole name, as in namespace/*", shown(text),
-                       text.data);
+        return err_set(err, ERR_CONFIG, "'%.*s': a star stands only for the whole name, as in namespace/*",
+                       config_shown(text), text.data);
     }
     if (check_parts(space, name, err) != ERR_NONE) {
         return err->code;
@@ -77,7 +70,7 @@ enum err_code config_check_name(struct slice text, struct slice *out_space, stru
 
     if (!is_graphic(text) || !address_split_type(text, &space, &name) || memchr(text.data, '*', text.size) != NULL) {
         return err_set(err, ERR_CONFIG, "'%.*s' does not name an egress; write namespace/name, as in example/receipts",
-                       shown(text), text.data);
+                       config_shown(text), text.data);
     }
     if (check_parts(space, name, err) != ERR_NONE) {
         return err->code;
@@ -107,15 +100,15 @@ enum err_code config_check_file(struct slice text, struct err *err)
 
     if (begins_with(text, "classpath:")) {
         return err_set(err, ERR_CONFIG, "'%.*s' lies on a Java class path, which there is none of here; name a file",
-                       shown(text), text.data);
+                       config_shown(text), text.data);
     }
     if (path.size == 0 || (path.size < text.size && begins_with(path, "//"))) {
         return err_set(err, ERR_CONFIG, "'%.*s' names no file of this machine; write a path, as in /etc/proa/ca.pem",
-                       shown(text), text.data);
+                       config_shown(text), text.data);
     }
     if (path.size > LIMIT_PATH_BYTES_MAX) {
-        return err_set(err, ERR_CONFIG, "'%.*s…' is too long; a path has at most %d bytes", shown(text), text.data,
-                       LIMIT_PATH_BYTES_MAX);
+        return err_set(err, ERR_CONFIG, "'%.*s…' is too long; a path has at most %d bytes", config_shown(text),
+                       text.data, LIMIT_PATH_BYTES_MAX);
     }
     return ERR_NONE;
 }
@@ -135,7 +128,7 @@ enum err_code config_check_typename(struct slice text, struct err *err)
     if (!is_graphic(text) || !address_split_type(text, &space, &name) || text.size > LIMIT_TYPENAME_BYTES_MAX) {
         return err_set(err, ERR_CONFIG,
                        "'%.*s' is not the type of a value; write namespace/name, as in io.statefun.types/int",
-                       shown(text), text.data);
+                       config_shown(text), text.data);
     }
     if (!address_is_host_namespace(space) && !slice_equal(space, SLICE("io.statefun.types"))) {
         return ERR_NONE;
@@ -150,7 +143,7 @@ enum err_code config_check_typename(struct slice text, struct err *err)
         }
     }
     const char *nearest = config_nearest(text, names, HOST_TYPES + SCALAR_COUNT);
-    return err_set(err, ERR_CONFIG, "'%.*s' is no type that its namespace has; did you mean %s?", shown(text),
+    return err_set(err, ERR_CONFIG, "'%.*s' is no type that its namespace has; did you mean %s?", config_shown(text),
                    text.data, nearest == NULL ? names[0] : nearest);
 }
 
@@ -174,7 +167,8 @@ static enum err_code check_port(struct slice port, struct slice url, struct err 
     uint64_t number = 0;
 
     if (!config_parse_number(port, &number) || number < 1 || number > 65535) {
-        return err_set(err, ERR_CONFIG, "'%.*s' has no port between 1 and 65535 after the host", shown(url), url.data);
+        return err_set(err, ERR_CONFIG, "'%.*s' has no port between 1 and 65535 after the host", config_shown(url),
+                       url.data);
     }
     return ERR_NONE;
 }
@@ -215,7 +209,7 @@ static enum err_code check_authority(struct slice authority, struct slice url, s
         return err_set(err, ERR_CONFIG, "the URL holds a user name or password; those are not sent to functions");
     }
     if (memchr(authority.data, '{', authority.size) != NULL) {
-        return err_set(err, ERR_CONFIG, "'%.*s' has %s in its host; it may stand only in the path", shown(url),
+        return err_set(err, ERR_CONFIG, "'%.*s' has %s in its host; it may stand only in the path", config_shown(url),
                        url.data, placeholder);
     }
     const bool is_v6 = authority.size > 0 && authority.data[0] == '[';
@@ -230,7 +224,8 @@ static enum err_code check_authority(struct slice authority, struct slice url, s
         is_good = is_host(host);
     }
     if (!is_good || (after.size > 0 && after.data[0] != ':')) {
-        return err_set(err, ERR_CONFIG, "'%.*s' names no host; write http://host:port/path", shown(url), url.data);
+        return err_set(err, ERR_CONFIG, "'%.*s' names no host; write http://host:port/path", config_shown(url),
+                       url.data);
     }
     return after.size == 0 ? ERR_NONE : check_port((struct slice){after.data + 1, after.size - 1}, url, err);
 }
@@ -267,19 +262,19 @@ static enum err_code check_socket(struct slice url, struct err *err)
         return err_set(err, ERR_CONFIG,
                        "'%.*s' names no Unix socket; write three slashes and a path with a file that ends in .sock, as "
                        "in http+unix:///run/functions.sock/path",
-                       shown(url), url.data);
+                       config_shown(url), url.data);
     }
     if (path.size > LIMIT_SOCKET_PATH_BYTES_MAX) {
         return err_set(err, ERR_CONFIG, "'%.*s…' is too long for a Unix socket; its path has at most %d bytes",
-                       shown(url), url.data, LIMIT_SOCKET_PATH_BYTES_MAX);
+                       config_shown(url), url.data, LIMIT_SOCKET_PATH_BYTES_MAX);
     }
     if (memchr(path.data, '{', path.size) != NULL) {
         return err_set(err, ERR_CONFIG, "'%.*s' has %s in the path of its socket; it may stand only behind it",
-                       shown(url), url.data, placeholder);
+                       config_shown(url), url.data, placeholder);
     }
     if (memchr(path.data, '%', path.size) != NULL) {
         return err_set(err, ERR_CONFIG, "'%.*s': the path of a socket is taken as it stands; write it without %%",
-                       shown(url), url.data);
+                       config_shown(url), url.data);
     }
     return ERR_NONE;
 }
@@ -295,19 +290,19 @@ enum err_code config_check_url(struct slice url, struct err *err)
     if (!is_socket && !config_is_https(url) && !begins_with(url, "http://")) {
         return err_set(err, ERR_CONFIG,
                        "'%.*s' is not a URL of a function; it begins with http://, https:// or http+unix:///",
-                       shown(url), url.data);
+                       config_shown(url), url.data);
     }
     if (!is_graphic(url)) {
         return err_set(err, ERR_CONFIG, "'%.*s' holds a space or a control character; write it percent-encoded",
-                       shown(url), url.data);
+                       config_shown(url), url.data);
     }
     if (memchr(url.data, '#', url.size) != NULL) {
-        return err_set(err, ERR_CONFIG, "'%.*s' has a fragment (#), which is never sent; leave it out", shown(url),
-                       url.data);
+        return err_set(err, ERR_CONFIG, "'%.*s' has a fragment (#), which is never sent; leave it out",
+                       config_shown(url), url.data);
     }
     if (!has_only_placeholder(url)) {
         return err_set(err, ERR_CONFIG, "'%.*s' has a brace that is not part of %s, the one thing substituted",
-                       shown(url), url.data, placeholder);
+                       config_shown(url), url.data, placeholder);
     }
     if (is_socket) {
         return check_socket(url, err);

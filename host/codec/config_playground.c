@@ -6,7 +6,10 @@
  */
 #include <string.h>
 
-#include "config_internal.h"
+#include "config_kind.h"
+#include "config_registry.h"
+#include "config_text.h"
+#include "limit.h"
 
 enum { PORT_MAX = 65535 };
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "config_internal.h"
+#include "config_kind.h"
 #include "json.h"
 
 enum { PREFIX_BYTES_MAX = 64 };
@@ -53,8 +53,8 @@ void config_print_reference(struct buf *out)
         "with "
         "one of `KiB`, `MiB`, `GiB` and `TiB`. The path of a file counts from the folder the host is started in; the "
         "file is read once, at the start. The namespaces `proa` and `v1` belong to the host.\n\n");
-    for (size_t i = 0; i < config_kind_count; i++) {
-        const struct config_kind *kind = &config_kinds[i];
+    for (size_t i = 0; i < config_proa_kind_count; i++) {
+        const struct config_kind *kind = &config_proa_kinds[i];
         buf_appendf(out, "## %s\n\n%s\n\n```yaml\n%s```\n\n", kind->name, kind->help, kind->example);
         print_table(kind->table, out);
         if (kind->entry_table != NULL) {
@@ -333,18 +333,18 @@ void config_print_schema(struct buf *out)
                          "  \"required\": [\"kind\", \"spec\"],\n"
                          "  \"properties\": {\n"
                          "    \"kind\": {\"description\": \"What the document declares.\", \"anyOf\": [{\"enum\": [");
-    for (size_t i = 0; i < config_kind_count; i++) {
+    for (size_t i = 0; i < config_proa_kind_count; i++) {
         buf_append_text(out, i == 0 ? "" : ", ");
-        put_string(out, config_kinds[i].name);
+        put_string(out, config_proa_kinds[i].name);
     }
     buf_append_text(out, "]},\n      {\"type\": \"string\", \"pattern\": \"^io[.]statefun[.]\"}, "
                          "{\"$ref\": \"#/definitions/variable\"}]},\n"
                          "    \"spec\": {\"description\": \"The keys of its kind.\"}\n"
                          "  },\n"
                          "  \"allOf\": [\n");
-    for (size_t i = 0; i < config_kind_count; i++) {
-        put_kind(out, &config_kinds[i]);
-        buf_append_text(out, i + 1 < config_kind_count ? ",\n" : "\n");
+    for (size_t i = 0; i < config_proa_kind_count; i++) {
+        put_kind(out, &config_proa_kinds[i]);
+        buf_append_text(out, i + 1 < config_proa_kind_count ? ",\n" : "\n");
     }
     buf_append_text(out, "  ],\n"
                          "  \"definitions\": {\n"

@@ -10,7 +10,9 @@
 #include <string.h>
 
 #include "check.h"
-#include "config_internal.h"
+#include "config_kind.h"
+#include "config_registry.h"
+#include "config_tls.h"
 #include "limit.h"
 
 enum {

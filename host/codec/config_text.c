@@ -8,7 +8,6 @@
 #include "check.h"
 
 enum {
-    SHOWN_BYTES_MAX = 80,   /* of a foreign text in a sentence */
     NEAREST_BYTES_MAX = 64, /* longer texts are not compared */
     VARIABLE_BYTES_MAX = 128,
 };
@@ -301,11 +300,6 @@ static bool parse_number(const struct config_rule *rule, struct slice text, uint
     check_failed("a type with a number", __FILE__, __LINE__);
 }
 
-static int shown(struct slice text)
-{
-    return text.size < SHOWN_BYTES_MAX ? (int)text.size : SHOWN_BYTES_MAX;
-}
-
 static enum err_code check_text(enum config_type type, struct slice text, struct err *err)
 {
     struct slice space;
@@ -354,8 +348,8 @@ static enum err_code out_of_range(const struct config_rule *rule, struct slice t
     put_number(rule->type, rule->min, &range);
     buf_append_text(&range, " to ");
     put_number(rule->type, rule->max, &range);
-    (void)err_set(err, ERR_CONFIG, "%.*s is out of range; it may be %.*s", shown(text), text.data, (int)range.size,
-                  range.data);
+    (void)err_set(err, ERR_CONFIG, "%.*s is out of range; it may be %.*s", config_shown(text), text.data,
+                  (int)range.size, range.data);
     buf_done(&range);
     return ERR_CONFIG;
 }
@@ -376,9 +370,9 @@ enum err_code config_rule_parse(const struct config_rule *rule, struct slice tex
     }
     if (!parse_number(rule, text, &number)) {
         if (rule->type == CONFIG_CHOICE) {
-            return err_set(err, ERR_CONFIG, "'%.*s' is none of: %s", shown(text), text.data, rule->choices);
+            return err_set(err, ERR_CONFIG, "'%.*s' is none of: %s", config_shown(text), text.data, rule->choices);
         }
-        return err_set(err, ERR_CONFIG, "'%.*s' cannot be read; write %s", shown(text), text.data,
+        return err_set(err, ERR_CONFIG, "'%.*s' cannot be read; write %s", config_shown(text), text.data,
                        how_to_write(rule->type));
     }
     const bool is_auto = rule->type == CONFIG_NUMBER_OR_AUTO && number == 0;
@@ -502,8 +496,8 @@ static enum err_code expand_one(struct slice inside, config_getenv *lookup, void
     const struct slice rest = {inside.data + size, inside.size - size};
     const bool has_default = rest.size >= 2 && memcmp(rest.data, ":-", 2) == 0;
     if (size == 0 || size >= sizeof name || (rest.size > 0 && !has_default)) {
-        return err_set(err, ERR_CONFIG, "${%.*s} cannot be read; write ${NAME} or ${NAME:-default}", shown(inside),
-                       inside.data);
+        return err_set(err, ERR_CONFIG, "${%.*s} cannot be read; write ${NAME} or ${NAME:-default}",
+                       config_shown(inside), inside.data);
     }
     memcpy(name, inside.data, size);
     name[size] = '\0';
@@ -540,11 +534,12 @@ enum err_code config_expand(struct slice text, config_getenv *lookup, void *look
         const uint8_t *end = memchr(left.data, '}', left.size);
         if (end == NULL) {
             return err_set(err, ERR_CONFIG, "'%.*s' has no closing brace; write $${ for the characters themselves",
-                           shown(left), left.data);
+                           config_shown(left), left.data);
         }
         const struct slice inside = {left.data + 2, (size_t)(end - left.data) - 2};
         if (inside.size > 0 && memchr(inside.data, '$', inside.size) != NULL) {
-            return err_set(err, ERR_CONFIG, "${%.*s}: a default cannot hold a variable", shown(inside), inside.data);
+            return err_set(err, ERR_CONFIG, "${%.*s}: a default cannot hold a variable", config_shown(inside),
+                           inside.data);
         }
         if (expand_one(inside, lookup, lookup_context, out, err) != ERR_NONE) {
             return err->code;

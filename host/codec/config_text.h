@@ -2,7 +2,7 @@
  *
  * config_text.h: what a text in a configuration may mean: numbers with units, choices, names, URLs.
  *
- * Shared by the module file (config_schema) and by the options of the command line, so that both take the
+ * Shared by the module file (config_table.h) and by the options of the command line, so that both take the
  * same spellings, answer mistakes with the same sentences and print the same reference.
  * Thread: any; no state.
  */
@@ -58,6 +58,14 @@ bool config_parse_factor(struct slice text, uint64_t *out_permille);
  * case; without a unit milliseconds. What is finer than a millisecond is rounded up. */
 bool config_parse_flink_duration(struct slice text, uint64_t *out_ms);
 
+/* How much of a foreign text a sentence shows. */
+enum { CONFIG_SHOWN_BYTES_MAX = 80 };
+/* So many of its bytes: for "%.*s". */
+static inline int config_shown(struct slice text)
+{
+    return text.size < CONFIG_SHOWN_BYTES_MAX ? (int)text.size : CONFIG_SHOWN_BYTES_MAX;
+}
+
 /* The name most like `text`, or NULL if none is alike enough to be meant. */
 const char *config_nearest(struct slice text, const char *const *names, size_t count);
 
@@ -69,6 +77,11 @@ MUST_USE enum err_code config_expand(struct slice text, config_getenv *lookup, v
 /* A URL of an endpoint: http or https and a host, or http+unix and a socket; no credentials, {function.name} only in
  * its path. */
 MUST_USE enum err_code config_check_url(struct slice url, struct err *err);
+/* True if calls to this URL are encrypted. */
+bool config_is_https(struct slice url);
+/* The path of the Unix socket in a URL that was checked: of http+unix:///run/f.sock/a/b it is /run/f.sock. Empty: the
+ * URL names a host. */
+struct slice config_socket_of(struct slice url);
 /* A pattern of functions: namespace/name or namespace/ and a star; outside the host's own namespaces. */
 MUST_USE enum err_code config_check_pattern(struct slice text, struct slice *out_space, struct slice *out_name,
                                             struct err *err);

@@ -1,13 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * The keys about certificates, which our own kind of endpoint and StateFun's have in common but for their names.
- *
- * Only what can be said of them by themselves: the files are read at the start of the host (edge/tls.h).
- */
-#include <string.h>
-
-#include "check.h"
-#include "config_internal.h"
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config_tls.h"
 
 /* One document while its keys are read. */
 struct reading {

@@ -1,15 +1,11 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * The text of a module file to nodes. The only user of libyaml.
- *
- * Nodes are made from libyaml's events without recursion: the way from the root to the open mapping stands
- * in an array. Anchors, aliases and tags are refused, so a file cannot grow beyond its own size.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config_yaml.h"
+
 #include <string.h>
 #include <yaml.h>
 
 #include "check.h"
-#include "config_internal.h"
+#include "config_text.h"
 #include "limit.h"
 
 enum {
@@ -17,7 +13,6 @@ enum {
     NODES_MAX = 65536,
     DOCUMENTS_MAX = 1024,
     SCALAR_BYTES_MAX = 64 << 10, /* after variables are replaced */
-    SHOWN_BYTES_MAX = 80,
 };
 
 struct frame {
@@ -154,8 +149,7 @@ static void take_key(struct builder *builder, struct slice text, uint32_t line)
     for (const struct config_node *other = frame->node->first; other != NULL; other = other->next) {
         if (other->key.size > 0 && slice_equal(other->key, frame->key)) {
             config_error(builder->source, line, "the key '%.*s' stands here again; it is first on line %u",
-                         frame->key.size < SHOWN_BYTES_MAX ? (int)frame->key.size : SHOWN_BYTES_MAX, frame->key.data,
-                         other->key_line);
+                         config_shown(frame->key), frame->key.data, other->key_line);
             frame->key = SLICE_EMPTY;
             return;
         }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "config.h"
-#include "config_internal.h"
+#include "config_kind.h"
 #include "limit.h"
 #include "page.h"
 #include "registry.h"
@@ -88,8 +88,8 @@ static void assert_text(struct slice found, const char *expected)
 static void the_example_of_the_page(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < config_kind_count; i++) {
-        assert_int_equal(add(config_kinds[i].example), ERR_NONE);
+    for (size_t i = 0; i < config_proa_kind_count; i++) {
+        assert_int_equal(add(config_proa_kinds[i].example), ERR_NONE);
     }
     take();
     assert_int_equal(registry->endpoint_count, 1);
@@ -121,7 +121,7 @@ static void the_example_of_the_page(void **state)
 static void the_defaults_are_those_of_the_example(void **state)
 {
     (void)state;
-    assert_int_equal(add(config_kinds[0].example), ERR_NONE);
+    assert_int_equal(add(config_proa_kinds[0].example), ERR_NONE);
     assert_int_equal(
         add("---\nkind: proa.v1/endpoint\nspec:\n  functions: {x/y: }\n  url: http://functions:8000/\n---\n"),
         ERR_NONE);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "config.h"
-#include "config_internal.h"
+#include "config_kind.h"
 #include "limit.h"
 #include "page.h"
 #include "registry.h"

@@ -1,149 +1,13 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * The tables of keys of our own kinds, and the one reader that knows how to use tables.
- *
- * A new key is a row here and a line in config.c that uses its value; a new kind of document is a table and
- * a row in `config_kinds`. Defaults are texts and go through the same parser as what a person wrote.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config_table.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "check.h"
-#include "config_internal.h"
 #include "limit.h"
 
-enum {
-    PATH_BYTES_MAX = 64,
-    SHOWN_BYTES_MAX = 80,
-};
-
-static const struct config_key endpoint_keys[] = {
-    [KEY_ENDPOINT_FUNCTIONS] =
-        {"functions",
-         {CONFIG_ENTRIES, 0, 0, NULL},
-         NULL,
-         .help = "The functions this endpoint serves: `namespace/name`, or `namespace/*` for every other "
-                 "name of the namespace. Each has the keys of a function."},
-    [KEY_ENDPOINT_URL] =
-        {"url",
-         {CONFIG_URL, 0, 0, NULL},
-         NULL,
-         .help = "Where calls go: `http://`, `https://`, or a Unix socket, `http+unix:///run/f.sock/path`, whose file "
-                 "ends in `.sock`. `{function.name}` in the path is replaced by the name of the function."},
-    [KEY_ENDPOINT_TIMEOUT] =
-        {"call.timeout",
-         {CONFIG_DURATION, 1, 86400000, NULL},
-         "2m",
-         .help = "How long one call may take. After it the call counts as failed and its answer as late."},
-    [KEY_ENDPOINT_IN_FLIGHT] =
-        {"call.in_flight",
-         {CONFIG_NUMBER_OR_AUTO, 1, LIMIT_ENDPOINT_IN_FLIGHT_MAX, NULL},
-         "auto",
-         .help = "Calls under way at once. `auto` finds the limit: more while all are busy and answers "
-                 "do not slow down."},
-    [KEY_ENDPOINT_BATCH] = {"call.batch",
-                            {CONFIG_NUMBER, 1, 10000, NULL},
-                            "100",
-                            .help = "The most messages of one instance in one call."},
-    [KEY_ENDPOINT_BATCH_BYTES] = {"call.batch_bytes",
-                                  {CONFIG_BYTES, 1, 64 << 20, NULL},
-                                  "512KiB",
-                                  .help = "The most bytes of messages in one call; one message alone may be larger."},
-    [KEY_ENDPOINT_RUN_AHEAD] =
-        {"call.run_ahead",
-         {CONFIG_BOOL, 0, 0, NULL},
-         "true",
-         .help = "`false`: a call waits until its messages and its instance's last change are on disk, "
-                 "so no function sees what a crash takes back."},
-    [KEY_ENDPOINT_RETRY_FIRST] = {"retry.first",
-                                  {CONFIG_DURATION, 1, 3600000, NULL},
-                                  "50ms",
-                                  .help = "Delay before the first repetition of a failed call."},
-    [KEY_ENDPOINT_RETRY_FACTOR] = {"retry.factor",
-                                   {CONFIG_FACTOR, 1000, 100000, NULL},
-                                   "2",
-                                   .help = "Each further delay is so many times the one before."},
-    [KEY_ENDPOINT_RETRY_MAX] = {"retry.max",
-                                {CONFIG_DURATION, 1, 86400000, NULL},
-                                "30s",
-                                .help = "The longest delay; at least `retry.first`."},
-    [KEY_ENDPOINT_RETRY_ATTEMPTS] =
-        {"retry.attempts",
-         {CONFIG_NUMBER, 1, 1000000, NULL},
-         "20",
-         .help = "Failed attempts that count against a message before `retry.then` applies. Only "
-                 "those count in which it was alone and the function itself failed."},
-    [KEY_ENDPOINT_RETRY_THEN] =
-        {"retry.then",
-         {CONFIG_CHOICE, 0, 0, "block park drop"},
-         "block",
-         .help = "`block` goes on trying at the longest delay and holds the instance, `park` puts the "
-                 "message aside for a person, `drop` forgets it."},
-    [KEY_ENDPOINT_HTTP] =
-        {"http",
-         {CONFIG_CHOICE, 0, 0, "1.1 h2c"},
-         "1.1",
-         .help =
-             "The version of HTTP. `h2c` is HTTP/2 without TLS, for a server that speaks it from the first byte on: "
-             "many calls share a connection."},
-    [KEY_ENDPOINT_TLS_CA] =
-        {"tls.ca",
-         {CONFIG_FILE, 0, 0, NULL},
-         "",
-         .help = "Of an `https://` endpoint: whom to trust, certificates in PEM. Left out, it is whom the machine "
-                 "trusts: `SSL_CERT_FILE`, else ca-certificates."},
-    [KEY_ENDPOINT_TLS_CERT] =
-        {"tls.cert",
-         {CONFIG_FILE, 0, 0, NULL},
-         "",
-         .help = "The certificate to show to the endpoint, in PEM, with those between it and its root behind it. Only "
-                 "together with `tls.key`."},
-    [KEY_ENDPOINT_TLS_KEY] = {"tls.key",
-                              {CONFIG_FILE, 0, 0, NULL},
-                              "",
-                              .help = "The private key of that certificate, in PEM, encrypted or not."},
-    [KEY_ENDPOINT_TLS_KEY_PASSWORD] =
-        {"tls.key_password",
-         {CONFIG_FILE, 0, 0, NULL},
-         "",
-         .help = "A file with the password of the key: all of its content, with or without a line end behind it."},
-    [KEY_ENDPOINT_TLS_VERIFY] =
-        {"tls.verify",
-         {CONFIG_BOOL, 0, 0, NULL},
-         "true",
-         .help = "`false`: neither the endpoint's certificate nor the name in it is looked at, so anybody may pose as "
-                 "it."},
-};
-
-static const struct config_key function_keys[] = {
-    [KEY_FUNCTION_TAKES] = {"takes",
-                            {CONFIG_TYPENAME, 0, 0, NULL},
-                            "proa/json",
-                            .help = "The type a JSON body of a client becomes on its way to the function."},
-};
-
-static const struct config_key egress_keys[] = {
-    [KEY_EGRESS_NAME] = {"name",
-                         {CONFIG_NAME, 0, 0, NULL},
-                         NULL,
-                         .help =
-                             "The name functions send to. A record for a name that no document has is parked under its "
-                             "sender."},
-    [KEY_EGRESS_QUEUE_MAX_BYTES] =
-        {"queue.max_bytes",
-         {CONFIG_BYTES, 1024, UINT64_C(1) << 40, NULL},
-         "1GiB",
-         .help = "The most bytes of records that wait in the outbox; beyond it, functions that send "
-                 "more are held up."},
-};
-
-_Static_assert(sizeof endpoint_keys / sizeof endpoint_keys[0] == KEY_ENDPOINT_COUNT, "one row for each key");
-_Static_assert(sizeof function_keys / sizeof function_keys[0] == KEY_FUNCTION_COUNT, "one row for each key");
-_Static_assert(sizeof egress_keys / sizeof egress_keys[0] == KEY_EGRESS_COUNT, "one row for each key");
-
-const struct config_table config_endpoint_table = {endpoint_keys, KEY_ENDPOINT_COUNT, false};
-const struct config_table config_function_table = {function_keys, KEY_FUNCTION_COUNT, false};
-const struct config_table config_egress_table = {egress_keys, KEY_EGRESS_COUNT, false};
+enum { PATH_BYTES_MAX = 64 };
 
 void config_table_default(const struct config_table *table, struct config_value *out_values)
 {
@@ -215,7 +79,7 @@ static const char *nearest_key(const struct reading *reading, struct slice key, 
 /* Complains about a key no row has, and names what may have been meant. */
 static void complain_unknown(struct reading *reading, const struct config_node *node, const char *prefix)
 {
-    const int shown = node->key.size < SHOWN_BYTES_MAX ? (int)node->key.size : SHOWN_BYTES_MAX;
+    const int shown = config_shown(node->key);
     char sentence[LIMIT_ERR_TEXT_BYTES_MAX];
     char name[PATH_BYTES_MAX];
 
