@@ -2,72 +2,19 @@
  *
  * StateFun's module files (sections 1.10 and 2 of its facts): what they make, and what is said of the rest.
  */
-#include "unit.h"
+#include "config_bench.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "config.h"
-#include "config_kind.h"
+#include "config_text.h"
 #include "limit.h"
 #include "page.h"
-#include "registry.h"
-
-static struct config *config;
-static struct buf messages;
-static struct registry *registry;
-
-static int set_up(void **state)
-{
-    (void)state;
-    config = config_create();
-    registry = NULL;
-    buf_init(&messages, 1 << 20);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    config_destroy(config);
-    registry_destroy(registry);
-    buf_done(&messages);
-    return 0;
-}
-
-static const char *environment(void *context, const char *name)
-{
-    (void)context;
-    return strcmp(name, "HOST") == 0 ? "functions" : NULL;
-}
-
-static enum err_code add(const char *text)
-{
-    return config_add_module(
-        config, &(struct config_input){.text = slice_of(text), .file_name = "m.yaml", .getenv = environment},
-        &messages);
-}
-
-static const char *said(void)
-{
-    static char text[1 << 16];
-
-    assert_true(messages.size < sizeof text);
-    if (messages.size > 0) {
-        memcpy(text, messages.data, messages.size);
-    }
-    text[messages.size] = '\0';
-    return text;
-}
 
 /* The one endpoint a file makes, and what it was warned about. */
 static const struct endpoint_config *take(const char *text, const char *says)
 {
-    registry_destroy(registry);
-    registry = NULL;
-    config_destroy(config);
-    config = config_create();
-    buf_clear(&messages);
+    begin_again();
     if (add(text) != ERR_NONE) {
         fail_msg("%s", said());
     }
@@ -75,11 +22,6 @@ static const struct endpoint_config *take(const char *text, const char *says)
     assert_int_equal(config_take_registry(config, &registry, &messages), ERR_NONE);
     assert_int_equal(registry->endpoint_count, 1);
     return &registry->endpoints[0];
-}
-
-static void assert_text(struct slice found, const char *expected)
-{
-    assert_true(slice_equal(found, slice_of(expected)));
 }
 
 #define V2 "kind: io.statefun.endpoints.v2/http\nspec:\n  functions: a/b\n  urlPathTemplate: http://h/\n"
@@ -143,7 +85,7 @@ static void every_key_of_async(void **state)
         "kind: io.statefun.endpoints.v2/http\n"
         "spec:\n"
         "  functions: com.example/*\n"
-        "  urlPathTemplate: https://${HOST}:8080/{function.name}?n={function.name}\n"
+        "  urlPathTemplate: https://${FUNCTIONS}:8080/{function.name}?n={function.name}\n"
         "  maxNumBatchRequests: 10000\n"
         "  failureMode: DROP\n"
         "  transport:\n"
@@ -310,23 +252,6 @@ static void warnings_are_bounded(void **state)
     assert_null(strstr(said(), "key100"));
     assert_non_null(strstr(said(), "m.yaml: warning: there are more warnings, which are not shown\n"));
     buf_done(&text);
-}
-
-struct wrong {
-    const char *text;
-    const char *says;
-};
-
-static void assert_wrong(const struct wrong *wrongs, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        config_destroy(config);
-        config = config_create();
-        buf_clear(&messages);
-        assert_int_equal(add(wrongs[i].text), ERR_CONFIG);
-        assert_string_equal(said(), wrongs[i].says);
-        assert_int_equal(config_take_registry(config, &registry, &messages), ERR_CONFIG);
-    }
 }
 
 #define FUNCTIONS(pattern) \
@@ -513,36 +438,36 @@ static void ports_of_the_playground(void **state)
     assert_wrong(wrongs, sizeof wrongs / sizeof wrongs[0]);
 }
 
-#define EGRESS(spec) "kind: io.statefun.playground.v1/egress\nspec: {" spec "}\n---\n"
+#define TOPICS(spec) "kind: io.statefun.playground.v1/egress\nspec: {" spec "}\n---\n"
 #define OURS "kind: proa.v1/egress\nspec: {name: io.statefun.playground/egress}\n---\n"
 
 static void topics_of_the_playground(void **state)
 {
     (void)state;
     static const struct wrong wrongs[] = {
-        {EGRESS("port: 1, topics: [a]") EGRESS("port: 2, topics: [b, a]"),
+        {TOPICS("port: 1, topics: [a]") TOPICS("port: 2, topics: [b, a]"),
          "m.yaml:5: the topic io.statefun.playground/a is already there, given at m.yaml:2\n"},
-        {EGRESS("port: 1, topics: [a]") EGRESS("port: 1, topics: [b]"),
+        {TOPICS("port: 1, topics: [a]") TOPICS("port: 1, topics: [b]"),
          "m.yaml:5: the port 1 is already taken, given at m.yaml:2\n"},
-        {EGRESS("topics: [a]"), "m.yaml:2: spec has no key port, which must be there\n"},
-        {EGRESS("port: 1"), "m.yaml:2: spec has no key topics, which must be there\n"},
-        {EGRESS("port: 1, topics: []"), "m.yaml:2: topics is empty; name at least one, as in [greetings]\n"},
-        {EGRESS("port: 1, topics: a"), "m.yaml:2: topics is a list; write it as in [one, two]\n"},
-        {EGRESS("port: 1, topics: [[a], a/b, '', 'a b', '*']"),
+        {TOPICS("topics: [a]"), "m.yaml:2: spec has no key port, which must be there\n"},
+        {TOPICS("port: 1"), "m.yaml:2: spec has no key topics, which must be there\n"},
+        {TOPICS("port: 1, topics: []"), "m.yaml:2: topics is empty; name at least one, as in [greetings]\n"},
+        {TOPICS("port: 1, topics: a"), "m.yaml:2: topics is a list; write it as in [one, two]\n"},
+        {TOPICS("port: 1, topics: [[a], a/b, '', 'a b', '*']"),
          "m.yaml:2: a topic is a text, as in [greetings]\n"
          "m.yaml:2: a topic has no slash: it is one segment of a path\n"
          "m.yaml:2: a topic is one word of at most 128 bytes, as in [greetings]\n"
          "m.yaml:2: a topic is one word of at most 128 bytes, as in [greetings]\n"
          "m.yaml:2: a topic is one word of at most 128 bytes, as in [greetings]\n"},
-        {OURS EGRESS("port: 1, topics: [a]"),
+        {OURS TOPICS("port: 1, topics: [a]"),
          "m.yaml:5: the egress io.statefun.playground/egress is already there, given at m.yaml:2\n"},
-        {EGRESS("port: 1, topics: [a]") OURS,
+        {TOPICS("port: 1, topics: [a]") OURS,
          "m.yaml:5: the egress io.statefun.playground/egress is that of the playground, given at m.yaml:2\n"},
     };
     const struct slice space = SLICE("io.statefun.playground");
 
-    (void)take(V2 "---\n" INGRESS("8090") EGRESS("port: 8091, topics: [greetings, receipts]")
-                   EGRESS("port: 8090, topics: [late]"),
+    (void)take(V2 "---\n" INGRESS("8090") TOPICS("port: 8091, topics: [greetings, receipts]")
+                   TOPICS("port: 8090, topics: [late]"),
                "");
     assert_int_equal(registry->port_count, 3);
     assert_false(registry->ports[0].is_egress);
@@ -664,7 +589,7 @@ static void the_page_is_current(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, config_set_up, config_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(defaults_of_async),         TEST(defaults_of_okhttp),
         TEST(every_key_of_async),        TEST(every_key_of_okhttp),
