@@ -1,14 +1,21 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * apply.c: one result, applied whole or not at all (law 3).
- *
- * First everything that could refuse it is looked at; what is not in memory (a token's row, numbers) holds
- * the result, its instance still in flight. Then it goes into the open epoch in the order of R16: outgoing
- * messages, delayed messages and cancels, egress records, state, and last the consumed messages.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply.h"
+
 #include <stdio.h>
 
-#include "core.h"
+#include "blame.h"
+#include "calls.h"
+#include "epochs.h"
+#include "expiry.h"
+#include "instance.h"
+#include "invocations.h"
+#include "mailbox.h"
+#include "outbox.h"
+#include "parked.h"
+#include "retry.h"
+#include "timers.h"
+#include "tokens.h"
+#include "types.h"
 
 /* The pace at which a function whose results do not fit is called again. */
 static const struct retry_policy full_pace = {

@@ -1,13 +1,15 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * blame.c: what follows from a failed call: for the endpoint, the instance, or the message.
- *
- * An attempt counts against a message only if it was alone in its call and the function itself answered for
- * it; a failed batch is split, nobody blamed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "blame.h"
+
 #include <stdio.h>
 
-#include "core.h"
+#include "calls.h"
+#include "instance.h"
+#include "invocations.h"
+#include "mailbox.h"
+#include "parked.h"
+#include "retry.h"
+#include "types.h"
 
 static void split(struct engine *engine, struct instance *instance, uint32_t messages)
 {

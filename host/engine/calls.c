@@ -1,14 +1,17 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * calls.c: whose turn it is: ready lines of endpoints, batches, calls in flight and their limits.
- *
- * A batch is a prefix of its mailbox and stays there until its result is applied; so whatever happens to a
- * call, order is kept and nothing is lost (laws 1 and 2). Batching is by back-pressure: while an endpoint has
- * a free call, whoever is ready leaves at once with what there is.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "calls.h"
+
 #include <stdlib.h>
 
-#include "core.h"
+#include "apply.h"
+#include "blame.h"
+#include "epochs.h"
+#include "expiry.h"
+#include "instance.h"
+#include "mailbox.h"
+#include "reads.h"
+#include "retry.h"
+#include "types.h"
 
 enum {
     IN_FLIGHT_FIRST = 32,       /* where the adaptive limit begins, and its floor */

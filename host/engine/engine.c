@@ -5,7 +5,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "calls.h"
 #include "core.h"
+#include "epochs.h"
+#include "expiry.h"
+#include "instance.h"
+#include "invocations.h"
+#include "mailbox.h"
+#include "outbox.h"
+#include "pops.h"
+#include "reads.h"
+#include "recovery.h"
+#include "timers.h"
+#include "tokens.h"
+#include "types.h"
 
 enum {
     NOTE_TEXT_BYTES_MAX = 512,

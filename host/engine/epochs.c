@@ -1,14 +1,17 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * epochs.c: the open epoch collects, the sealed one is being committed, promises wait for theirs.
- *
- * What changes is only marked while an epoch is open and turned into rows when it is sealed: an instance
- * hit a thousand times is written once, and a message that came and went within one epoch never is.
- * Laws 3, 4 and 5 rest on this file.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "epochs.h"
+
 #include <stdlib.h>
 
-#include "core.h"
+#include "calls.h"
+#include "instance.h"
+#include "invocations.h"
+#include "mailbox.h"
+#include "pops.h"
+#include "recovery.h"
+#include "timers.h"
+#include "tokens.h"
+#include "types.h"
 
 enum {
     EPOCH_ARENA_BYTES_MAX = 1 << 30,

@@ -1,13 +1,11 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * expiry.c: state values that go when nobody wrote, or asked, for long enough.
- *
- * A value that expired is never handed out: that is judged when a batch is cut (instance_expire). The rows of
- * `expiry` only see to it that it leaves the disk too: one row an instance, put at its first due time and
- * re-armed when it fires, so a touch costs no write. It is a step in the instance's own line: only when it is
- * idle with an empty mailbox; it takes values and the record, never mail, timers or parked messages.
- */
-#include "core.h"
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "expiry.h"
+
+#include "calls.h"
+#include "epochs.h"
+#include "instance.h"
+#include "reads.h"
+#include "types.h"
 
 enum {
     EXPIRY_ROWS = 128,

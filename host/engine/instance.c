@@ -1,14 +1,15 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * instance.c: instances in memory: their values, their rows, and when they may leave.
- *
- * An instance with changes not yet on disk stays; a clean, idle one may be evicted and is read again when a
- * message comes. Small values stand in the instance's record, so a touched instance is one put per epoch;
- * large ones have rows of their own, written only when they changed.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "instance.h"
+
 #include <stdlib.h>
 
-#include "core.h"
+#include "calls.h"
+#include "epochs.h"
+#include "expiry.h"
+#include "mailbox.h"
+#include "reads.h"
+#include "timers.h"
+#include "types.h"
 
 enum { EVICTIONS_PER_STEP = 64, VALUES_READ_BYTES = 1 << 20 };
 

@@ -1,15 +1,10 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * invocations.c: asks that have no reply yet.
- *
- * An ask reaches its function with the caller proa/reply/<invocation id>; whoever sends a message there
- * answers it, and the first reply wins. Pending asks are all in memory (bounded). While its client waits
- * nobody was promised anything, so neither the ask nor its message need be on disk; when the client is told
- * that the work goes on, both enter the epoch of that promise. A client that leaves does not stop the work.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "invocations.h"
+
 #include <stdlib.h>
 
-#include "core.h"
+#include "epochs.h"
+#include "mailbox.h"
 
 enum { PATIENCE_MS = 600000 }; /* after its client left, a pending ask is kept so long */
 

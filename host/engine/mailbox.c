@@ -1,19 +1,14 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * mailbox.c: the waiting line of one instance.
- *
- * Why: a function must see the messages of one instance in arrival order, whatever is retried (law 2). A
- * long line keeps its bodies on disk and 24 bytes a message in memory:
- *
- *   head ─── warm: in memory ───┬─── cold: on disk only ───┬─── hot: not yet committed, or not yet chilled ─── tail
- *                             cold                        hot
- *
- * A message that is taken and handled within one epoch is never written; nor is that of an ask before its
- * client is told anything: if it is lost in a crash, nobody was promised it. Not here: when to send (calls.c).
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mailbox.h"
+
 #include <stdlib.h>
 
-#include "core.h"
+#include "calls.h"
+#include "epochs.h"
+#include "instance.h"
+#include "invocations.h"
+#include "reads.h"
+#include "types.h"
 
 enum { BODIES_READ_BYTES = 1 << 20 }; /* of one read; many may be under way */
 

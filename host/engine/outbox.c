@@ -1,10 +1,11 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * outbox.c: records for egresses, kept until somebody took them.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "outbox.h"
+
 #include <stdlib.h>
 
-#include "core.h"
+#include "epochs.h"
+#include "instance.h"
+#include "pops.h"
 
 void outbox_create(struct engine *engine)
 {

@@ -1,11 +1,9 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * parked.c: messages that left their mailbox and wait for a person.
- *
- * A parked message keeps its bytes, its reason and its number; the rows stand under the instance that could
- * not handle it, or that sent it to where nothing takes it.
- */
-#include "core.h"
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "parked.h"
+
+#include "epochs.h"
+#include "instance.h"
+#include "types.h"
 
 bool parked_is_full(const struct engine *engine)
 {

@@ -1,15 +1,11 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * pops.c: clients that take the oldest record of a topic, for good.
- *
- * A record is read from the disk, removed in the open epoch and handed to its client as a promise of that epoch: it is
- * gone from the disk when the answer leaves, so no crash hands it out twice. An egress has one pending read, and its
- * pops wait in line; numbers of records grow, so a snapshot that still has what was popped does no harm: reads begin
- * behind it. A record that is not on disk yet is waited for: the next commit is made soon.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pops.h"
+
 #include <stdlib.h>
 
-#include "core.h"
+#include "epochs.h"
+#include "outbox.h"
+#include "reads.h"
 
 enum {
     PATIENCE_MS = 30000, /* a pop that got no record and no word by then is refused */

@@ -1,13 +1,16 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * reads.c: reads as effects and inputs, against a credit.
- *
- * A row that is being read has one pending read, kept with what needs it; so an answer can be old only for
- * what changed meanwhile, and that is in memory and wins.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "reads.h"
+
 #include <stdlib.h>
 
-#include "core.h"
+#include "expiry.h"
+#include "instance.h"
+#include "mailbox.h"
+#include "outbox.h"
+#include "pops.h"
+#include "recovery.h"
+#include "timers.h"
+#include "tokens.h"
 
 enum { READ_AGAIN_MS = 100 };
 

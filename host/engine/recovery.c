@@ -1,12 +1,15 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * recovery.c: start-up, which is always recovery: paged reads of what waits, then the first epoch.
- *
- * meta (store id, epoch, types), then mail, timers, pending asks, outbox and parked. Instances are read when
- * they are needed. The first epoch raises the ceiling of numbers: until it is on disk no number may be
- * handed out, and a folder that cannot be written shows here.
- */
-#include "core.h"
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "recovery.h"
+
+#include "calls.h"
+#include "epochs.h"
+#include "instance.h"
+#include "invocations.h"
+#include "mailbox.h"
+#include "outbox.h"
+#include "reads.h"
+#include "timers.h"
+#include "types.h"
 
 enum { CLOCK_AHEAD_MS_MAX = 3600000 };
 

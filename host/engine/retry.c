@@ -1,8 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * retry.c: who is to blame for a failed call, and how long to wait. Pure functions.
- */
-#include "core.h"
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "retry.h"
 
 enum blame retry_blame(enum call_outcome outcome, int http_status, bool others_succeeded)
 {

@@ -1,14 +1,15 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * timers.c: delayed messages.
- *
- * Every delayed message keeps its due time and number in memory (some 80 bytes); bodies may be on disk only.
- * They fire strictly in order of (due, number), never early, and enter their mailbox under a new number
- * (law 7): so one cold body at the head holds up those behind it for the time of a read.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "timers.h"
+
 #include <stdlib.h>
 
-#include "core.h"
+#include "epochs.h"
+#include "instance.h"
+#include "invocations.h"
+#include "mailbox.h"
+#include "reads.h"
+#include "tokens.h"
+#include "types.h"
 
 enum {
     FIRED_PER_STEP_MAX = 1024,

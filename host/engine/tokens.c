@@ -1,13 +1,13 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * tokens.c: which of a sender's cancellation tokens names a waiting message.
- *
- * The scope of a token is its sender's address. A token is in memory only while it is dirty or a held result
- * needs it; otherwise its row in `token` is the truth.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tokens.h"
+
 #include <stdlib.h>
 
-#include "core.h"
+#include "apply.h"
+#include "epochs.h"
+#include "instance.h"
+#include "reads.h"
+#include "types.h"
 
 struct token_name {
     const struct function_type *type;

@@ -1,15 +1,14 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * types.c: function types: their numbers in the store, the state values they declared, and their blocks.
- *
- * A type is interned when its endpoint first answered for it, so a wildcard endpoint does not fill the store
- * with names clients made up. Declared state values are persisted: no handshake after a restart.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "types.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core.h"
+#include "calls.h"
+#include "epochs.h"
+#include "instance.h"
+#include "retry.h"
 
 enum {
     TYPE_ARENA_BYTES_MAX = 8 << 20,
