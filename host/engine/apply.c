@@ -333,7 +333,7 @@ static void finish(struct engine *engine, struct instance *instance)
 {
     struct result *result = TAKE(instance->held);
 
-    instance->phase = PHASE_IDLE;
+    instance->phase = INSTANCE_IDLE;
     unpin(engine, instance, result);
     if (result->has_failure) {
         blame_message(engine, instance, &result->failure);
@@ -348,7 +348,7 @@ static void refuse(struct engine *engine, struct instance *instance, enum blocke
 {
     struct result *result = TAKE(instance->held);
 
-    instance->phase = PHASE_IDLE;
+    instance->phase = INSTANCE_IDLE;
     unpin(engine, instance, result);
     result_destroy(result);
     instance_set_blocked(engine, instance, blocked);
@@ -360,7 +360,7 @@ void apply_retry_held(struct engine *engine, struct instance *instance)
 {
     const struct result *result = instance->held;
 
-    check(instance->phase == PHASE_HELD && result != NULL);
+    check(instance->phase == INSTANCE_HELD && result != NULL);
     if (!has_tokens(engine, instance, result)) {
         return;
     }
@@ -371,7 +371,7 @@ void apply_retry_held(struct engine *engine, struct instance *instance)
         return;
     }
     if (epochs_must_wait(engine) || !epochs_has_numbers(engine, additions.numbers)) {
-        instance->phase = PHASE_SYNCING; /* the next commit makes room, or raises the ceiling */
+        instance->phase = INSTANCE_SYNCING; /* the next commit makes room, or raises the ceiling */
         list_push(&engine->syncing, &instance->queue);
         return;
     }
@@ -401,6 +401,6 @@ void apply_result(struct engine *engine, const struct call *call, struct result 
     types_answered(engine, type, call->number);
     instance->held = take_result;
     instance->held_messages = call->message_count;
-    instance->phase = PHASE_HELD;
+    instance->phase = INSTANCE_HELD;
     apply_retry_held(engine, instance);
 }

@@ -63,7 +63,7 @@ void blame_message(struct engine *engine, struct instance *instance, const struc
 {
     const struct retry_policy *policy = &instance->type->endpoint->config->retry;
 
-    check(instance->mailbox.head != NULL && instance->phase == PHASE_IDLE);
+    check(instance->mailbox.head != NULL && instance->phase == INSTANCE_IDLE);
     instance->attempts++;
     if (failure != NULL && !failure->is_retryable) {
         give_up(engine, instance, ERR_REJECTED, failure);

@@ -68,20 +68,20 @@ static void load(struct engine *engine, struct instance *instance)
     read->ranges[1] = (struct read_range){.kind = RANGE_PREFIX, .table = STORE_STATE};
     read->bytes_max = INSTANCE_READ_BYTES; /* what does not fit is read value by value */
     instance->read = read;
-    instance->phase = PHASE_LOADING;
+    instance->phase = INSTANCE_LOADING;
     reads_start(engine, read);
 }
 
 void calls_pend(struct instance *instance)
 {
-    check(instance->phase == PHASE_IDLE);
-    instance->phase = PHASE_PENDING;
+    check(instance->phase == INSTANCE_IDLE);
+    instance->phase = INSTANCE_PENDING;
     list_push(&instance->type->pending, &instance->queue);
 }
 
 static void schedule(struct engine *engine, struct instance *instance, bool is_first)
 {
-    if (instance->phase != PHASE_IDLE || engine->phase != ENGINE_READY || instance->blocked == BLOCKED_CORRUPT) {
+    if (instance->phase != INSTANCE_IDLE || engine->phase != ENGINE_READY || instance->blocked == BLOCKED_CORRUPT) {
         return;
     }
     if (instance->mailbox.count == 0) {
@@ -95,7 +95,7 @@ static void schedule(struct engine *engine, struct instance *instance, bool is_f
         calls_pend(instance);
         return;
     }
-    instance->phase = PHASE_READY;
+    instance->phase = INSTANCE_READY;
     engine->ready_count++;
     if (is_first) {
         list_push_front(&endpoint->ready, &instance->queue);
@@ -116,8 +116,8 @@ void calls_reschedule(struct engine *engine, struct instance *instance)
 
 void calls_backoff(struct engine *engine, struct instance *instance, uint64_t delay_ms)
 {
-    check(instance->phase == PHASE_IDLE);
-    instance->phase = PHASE_BACKOFF;
+    check(instance->phase == INSTANCE_IDLE);
+    instance->phase = INSTANCE_BACKOFF;
     engine_wake_at(engine, &instance->wake, engine->now_ms + delay_ms);
 }
 
@@ -126,10 +126,10 @@ void calls_release_syncing(struct engine *engine)
     for (size_t left = engine->syncing.count; left > 0; left--) {
         struct instance *instance = container_of(list_pop(&engine->syncing), struct instance, queue);
         if (instance->held != NULL) {
-            instance->phase = PHASE_HELD;
+            instance->phase = INSTANCE_HELD;
             apply_retry_held(engine, instance);
         } else {
-            instance->phase = PHASE_IDLE;
+            instance->phase = INSTANCE_IDLE;
             calls_reschedule(engine, instance);
         }
     }
@@ -215,7 +215,7 @@ static void call(struct engine *engine, struct instance *instance, uint32_t coun
     endpoint->window_was_busy = endpoint->window_was_busy || endpoint->in_flight >= endpoint->limit;
     instance->type->calls++;
     engine->calls_in_flight++;
-    instance->phase = PHASE_IN_FLIGHT;
+    instance->phase = INSTANCE_IN_FLIGHT;
     metric_add(engine, METRIC_CALLS, 1);
 
     effect->call = call->number;
@@ -272,7 +272,7 @@ static bool dispatch_one(struct engine *engine, struct endpoint *endpoint)
     }
     list_remove(&endpoint->ready, &instance->queue);
     engine->ready_count--;
-    instance->phase = PHASE_IDLE;
+    instance->phase = INSTANCE_IDLE;
     if (!is_passable) {
         calls_pend(instance);
         return true;
@@ -284,7 +284,7 @@ static bool dispatch_one(struct engine *engine, struct endpoint *endpoint)
     (void)instance_expire(engine, instance); /* how many is in the metrics */
     const uint32_t count = cut(engine, instance);
     if (count == 0) {
-        instance->phase = PHASE_SYNCING;
+        instance->phase = INSTANCE_SYNCING;
         list_push(&engine->syncing, &instance->queue);
         return true;
     }
@@ -396,8 +396,8 @@ void calls_result(struct engine *engine, struct input_result *input)
     struct endpoint *endpoint = instance->type->endpoint;
 
     table_remove(&engine->calls, node);
-    check(instance->phase == PHASE_IN_FLIGHT && instance->mailbox.count >= call->message_count);
-    instance->phase = PHASE_IDLE;
+    check(instance->phase == INSTANCE_IN_FLIGHT && instance->mailbox.count >= call->message_count);
+    instance->phase = INSTANCE_IDLE;
     instance->type->calls--;
     engine->calls_in_flight--;
     engine->call_bytes -= call->bytes;

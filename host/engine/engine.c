@@ -380,8 +380,8 @@ static void wake_one(struct engine *engine, struct wake *wake)
     switch (wake->kind) {
     case WAKE_INSTANCE: {
         struct instance *instance = container_of(wake, struct instance, wake);
-        check(instance->phase == PHASE_BACKOFF);
-        instance->phase = PHASE_IDLE;
+        check(instance->phase == INSTANCE_BACKOFF);
+        instance->phase = INSTANCE_IDLE;
         calls_schedule(engine, instance);
         break;
     }

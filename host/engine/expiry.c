@@ -108,7 +108,7 @@ void expiry_judge(struct engine *engine, struct instance *instance)
     if (instance->armed_ms != fired_ms) {
         return; /* the row is gone, or goes with an epoch under way */
     }
-    if (instance->phase != PHASE_IDLE || instance->mailbox.count > 0) {
+    if (instance->phase != INSTANCE_IDLE || instance->mailbox.count > 0) {
         set_armed(engine, instance, engine->now_ms + EXPIRY_BUSY_MS);
         return;
     }

@@ -363,24 +363,24 @@ void instance_load_rows(struct engine *engine, struct instance *instance, const 
 {
     struct err err;
 
-    check(!instance->is_loaded && instance->phase == PHASE_LOADING);
+    check(!instance->is_loaded && instance->phase == INSTANCE_LOADING);
     for (uint32_t i = 0; i < rows->row_count; i++) {
         const struct row *row = &rows->rows[i];
         if (!load_row(engine, instance, row, is_first && row->range == 0, &err)) {
-            instance->phase = PHASE_IDLE;
+            instance->phase = INSTANCE_IDLE;
             corrupt(engine, instance, err.text);
             return;
         }
     }
     if (!is_first && rows->row_count == 0) {
-        instance->phase = PHASE_IDLE;
+        instance->phase = INSTANCE_IDLE;
         corrupt(engine, instance, "a large state value is missing");
         return;
     }
     if (read_missing(engine, instance)) {
         return;
     }
-    instance->phase = PHASE_IDLE;
+    instance->phase = INSTANCE_IDLE;
     instance->is_loaded = true;
     if (instance->expiry_due != 0) {
         expiry_judge(engine, instance);
@@ -431,7 +431,8 @@ void instance_free(struct engine *engine, struct instance *instance)
 /* The values of a clean instance that waits are read again when its turn comes. */
 static void unload(struct engine *engine, struct instance *instance)
 {
-    if (instance->phase != PHASE_READY && instance->phase != PHASE_PENDING && instance->phase != PHASE_BACKOFF) {
+    if (instance->phase != INSTANCE_READY && instance->phase != INSTANCE_PENDING &&
+        instance->phase != INSTANCE_BACKOFF) {
         return;
     }
     mailbox_chill_all(engine, instance);
@@ -446,7 +447,7 @@ static void unload(struct engine *engine, struct instance *instance)
 
 static bool is_evictable(const struct engine *engine, const struct instance *instance)
 {
-    return instance->phase == PHASE_IDLE && instance->mailbox.count == 0 && instance->read == NULL &&
+    return instance->phase == INSTANCE_IDLE && instance->mailbox.count == 0 && instance->read == NULL &&
            instance->changed_epoch <= engine->committed && !link_is_linked(&instance->dirty) &&
            instance->blocked == BLOCKED_NOT && instance->expiry_due == 0;
 }

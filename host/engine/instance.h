@@ -29,14 +29,14 @@ struct value {
 
 /* Where an instance waits, and so which list it is in. */
 enum instance_phase {
-    PHASE_IDLE,      /* nothing to do */
-    PHASE_LOADING,   /* a read is under way, or waits for a credit */
-    PHASE_READY,     /* in endpoint.ready */
-    PHASE_PENDING,   /* in type.pending */
-    PHASE_SYNCING,   /* in engine.syncing: waits for the next commit (run_ahead: false, numbers) */
-    PHASE_IN_FLIGHT, /* in a call */
-    PHASE_HELD,      /* a result waits for rows */
-    PHASE_BACKOFF,   /* waits for its wake */
+    INSTANCE_IDLE,      /* nothing to do */
+    INSTANCE_LOADING,   /* a read is under way, or waits for a credit */
+    INSTANCE_READY,     /* in endpoint.ready */
+    INSTANCE_PENDING,   /* in type.pending */
+    INSTANCE_SYNCING,   /* in engine.syncing: waits for the next commit (run_ahead: false, numbers) */
+    INSTANCE_IN_FLIGHT, /* in a call */
+    INSTANCE_HELD,      /* a result waits for rows */
+    INSTANCE_BACKOFF,   /* waits for its wake */
 };
 
 /* Why an instance does not move on; people see it. */
@@ -72,7 +72,7 @@ struct instance {
     uint32_t value_capacity;
     struct mailbox mailbox;
     struct read *read;   /* pending */
-    struct result *held; /* of PHASE_HELD */
+    struct result *held; /* of INSTANCE_HELD */
     uint32_t held_messages;
     uint32_t held_reads;     /* token rows still missing */
     uint32_t batch_messages; /* limit after a failed batch; 0: none */

@@ -224,7 +224,7 @@ void mailbox_thaw(struct engine *engine, struct instance *instance)
     read->range_count = used;
     read->bytes_max = BODIES_READ_BYTES;
     instance->read = read;
-    instance->phase = PHASE_LOADING;
+    instance->phase = INSTANCE_LOADING;
     reads_start(engine, read);
 }
 
@@ -251,8 +251,8 @@ void mailbox_rows(struct engine *engine, struct instance *instance, const struct
     struct mailbox *mailbox = &instance->mailbox;
     bool is_whole = rows->row_count > 0;
 
-    check(instance->phase == PHASE_LOADING && mailbox->warm_count == 0);
-    instance->phase = PHASE_IDLE;
+    check(instance->phase == INSTANCE_LOADING && mailbox->warm_count == 0);
+    instance->phase = INSTANCE_IDLE;
     for (uint32_t i = 0; i < rows->row_count && is_whole; i++) {
         is_whole = fill(engine, instance, &rows->rows[i], &mailbox->cold);
         mailbox->warm_count += is_whole;

@@ -93,7 +93,7 @@ void tokens_rows(struct engine *engine, struct token *token, const struct input_
             token->due_ms = record.due_ms;
         }
     }
-    check(instance->phase == PHASE_HELD && instance->held_reads > 0);
+    check(instance->phase == INSTANCE_HELD && instance->held_reads > 0);
     instance->held_reads--; /* the pin passes from the read to the held result */
     if (instance->held_reads == 0) {
         apply_retry_held(engine, instance);

@@ -295,7 +295,7 @@ static void release_pending(struct engine *engine, struct function_type *type, s
 {
     for (; most > 0 && type->pending.count > 0; most--) {
         struct instance *instance = container_of(list_pop(&type->pending), struct instance, queue);
-        instance->phase = PHASE_IDLE;
+        instance->phase = INSTANCE_IDLE;
         calls_schedule(engine, instance);
     }
 }
