@@ -21,7 +21,7 @@ enum {
 };
 
 /* What a verb gets: the arguments after it. */
-struct call {
+struct command_line {
     int argument_count;
     char *const *arguments;
     cli_serve *serve;
@@ -31,7 +31,7 @@ struct verb {
     const char *name;
     const char *usage;
     const char *help;
-    int (*run)(const struct call *call);
+    int (*run)(const struct command_line *line);
 };
 
 static const char *environment(void *context, const char *name)
@@ -159,10 +159,10 @@ static void log_warnings(const struct serve_options *options, const struct buf *
     log_destroy(log);
 }
 
-static int serve_with(const struct call *call, struct arena *arena, struct buf *messages)
+static int serve_with(const struct command_line *line, struct arena *arena, struct buf *messages)
 {
     const struct options_input input = {
-        .argument_count = call->argument_count, .arguments = call->arguments, .getenv = environment};
+        .argument_count = line->argument_count, .arguments = line->arguments, .getenv = environment};
     enum options_help help = OPTIONS_HELP_NONE;
     struct registry *registry = NULL;
     struct serve_options options;
@@ -181,17 +181,17 @@ static int serve_with(const struct call *call, struct arena *arena, struct buf *
         return CLI_FAILED;
     }
     log_warnings(&options, messages);
-    return call->serve(&options, registry);
+    return line->serve(&options, registry);
 }
 
-static int run_serve(const struct call *call)
+static int run_serve(const struct command_line *line)
 {
     struct arena *arena = arena_create(OPTIONS_ARENA_BYTES);
     struct buf messages;
 
     check(arena != NULL);
     buf_init(&messages, MESSAGES_BYTES_MAX);
-    const int code = serve_with(call, arena, &messages);
+    const int code = serve_with(line, arena, &messages);
     buf_done(&messages);
     arena_destroy(arena);
     return code;
@@ -256,9 +256,9 @@ static int print_schema(void)
     return CLI_OK;
 }
 
-static int run_check(const struct call *call)
+static int run_check(const struct command_line *line)
 {
-    const char *argument = call->argument_count == 0 ? NULL : call->arguments[0];
+    const char *argument = line->argument_count == 0 ? NULL : line->arguments[0];
 
     if (argument == NULL) {
         return check_misuse("the module file is missing", "");
@@ -267,8 +267,8 @@ static int run_check(const struct call *call)
         (void)fputs(check_usage, stdout);
         return CLI_OK;
     }
-    if (call->argument_count > 1) {
-        return check_misuse("one file at a time; there is also ", call->arguments[1]);
+    if (line->argument_count > 1) {
+        return check_misuse("one file at a time; there is also ", line->arguments[1]);
     }
     if (strcmp(argument, "--schema") == 0) {
         return print_schema();
@@ -288,22 +288,22 @@ static int egress_misuse(const char *sentence, const char *text)
     return CLI_USAGE;
 }
 
-static int run_egress(const struct call *call)
+static int run_egress(const struct command_line *line)
 {
     static const char data_flag[] = "--data";
     const char *folder = NULL;
     const char *name = NULL;
     struct err err;
 
-    for (int i = 0; i < call->argument_count; i++) {
-        const char *argument = call->arguments[i];
+    for (int i = 0; i < line->argument_count; i++) {
+        const char *argument = line->arguments[i];
         const size_t size = sizeof data_flag - 1;
         if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) {
             (void)fputs(egress_usage, stdout);
             return CLI_OK;
         }
-        if (strcmp(argument, data_flag) == 0 && i + 1 < call->argument_count) {
-            folder = call->arguments[++i];
+        if (strcmp(argument, data_flag) == 0 && i + 1 < line->argument_count) {
+            folder = line->arguments[++i];
         } else if (strncmp(argument, data_flag, size) == 0 && argument[size] == '=') {
             folder = argument + size + 1;
         } else if (argument[0] == '-') {
@@ -372,8 +372,8 @@ int cli_main(int argument_count, char *const *argument_list, cli_serve *serve)
     }
     for (size_t i = 0; i < VERB_COUNT; i++) {
         if (strcmp(argument_list[1], verbs[i].name) == 0) {
-            const struct call call = {argument_count - 2, argument_list + 2, serve};
-            return verbs[i].run(&call);
+            const struct command_line line = {argument_count - 2, argument_list + 2, serve};
+            return verbs[i].run(&line);
         }
     }
     return unknown_verb(argument_list[1]);

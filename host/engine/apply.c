@@ -379,7 +379,7 @@ void apply_retry_held(struct engine *engine, struct instance *instance)
     finish(engine, instance);
 }
 
-void apply_result(struct engine *engine, const struct call *call, struct result *take_result)
+void apply_result(struct engine *engine, const struct call_in_flight *call, struct result *take_result)
 {
     struct instance *instance = call->instance;
     struct function_type *type = instance->type;

@@ -10,11 +10,11 @@
 
 #include "core.h"
 
-struct call;
+struct call_in_flight;
 struct instance;
 
 /* Applies the result of a call, or holds or refuses it whole; in each case the instance is moved on. Takes the result;
  * the call stays the caller's. */
-void apply_result(struct engine *engine, const struct call *call, struct result *take_result);
+void apply_result(struct engine *engine, const struct call_in_flight *call, struct result *take_result);
 /* Tries again to apply the result that an instance holds: something that it waited for is there. */
 void apply_retry_held(struct engine *engine, struct instance *instance);

@@ -108,7 +108,7 @@ static bool is_suspect(struct instance *instance, const struct endpoint *endpoin
     return worked_between;
 }
 
-void blame_failure(struct engine *engine, struct call *call, const struct input_result *input)
+void blame_failure(struct engine *engine, struct call_in_flight *call, const struct input_result *input)
 {
     struct instance *instance = call->instance;
     struct function_type *type = instance->type;

@@ -27,7 +27,7 @@ static const struct retry_policy probe_pace = {
 
 static bool is_number(const struct table_node *node, const void *key)
 {
-    return container_of(node, const struct call, node)->number == *(const uint64_t *)key;
+    return container_of(node, const struct call_in_flight, node)->number == *(const uint64_t *)key;
 }
 
 void calls_create(struct engine *engine)
@@ -49,7 +49,7 @@ void calls_destroy(struct engine *engine)
 {
     for (struct table_node *node = table_any(&engine->calls); node != NULL; node = table_any(&engine->calls)) {
         table_remove(&engine->calls, node);
-        free(container_of(node, struct call, node));
+        free(container_of(node, struct call_in_flight, node));
     }
     table_done(&engine->calls);
     free(engine->endpoints);
@@ -197,7 +197,7 @@ static void fill_messages(struct engine *engine, const struct instance *instance
 static void call(struct engine *engine, struct instance *instance, uint32_t count)
 {
     struct endpoint *endpoint = instance->type->endpoint;
-    struct call *call = calloc(1, sizeof *call);
+    struct call_in_flight *call = calloc(1, sizeof *call);
     check(call != NULL);
     struct effect_call *effect = &engine_effect(engine, EFFECT_CALL)->call;
 
@@ -315,7 +315,7 @@ void calls_endpoint_up(struct engine *engine, struct endpoint *endpoint)
     }
 }
 
-void calls_endpoint_down(struct engine *engine, struct endpoint *endpoint, const struct call *call,
+void calls_endpoint_down(struct engine *engine, struct endpoint *endpoint, const struct call_in_flight *call,
                          const struct input_result *input)
 {
     if (endpoint->is_down && !call->is_probe) {
@@ -361,7 +361,7 @@ static void adapt(struct endpoint *endpoint, uint32_t duration_us)
 
 /* ---- answers ------------------------------------------------------------------------------------------- */
 
-static void answered(struct engine *engine, struct call *call, struct result *take_result)
+static void answered(struct engine *engine, struct call_in_flight *call, struct result *take_result)
 {
     struct instance *instance = call->instance;
     struct function_type *type = instance->type;
@@ -391,7 +391,7 @@ void calls_result(struct engine *engine, struct input_result *input)
         result_destroy(TAKE(input->take_result));
         return;
     }
-    struct call *call = container_of(node, struct call, node);
+    struct call_in_flight *call = container_of(node, struct call_in_flight, node);
     struct instance *instance = call->instance;
     struct endpoint *endpoint = instance->type->endpoint;
 

@@ -30,8 +30,8 @@ struct endpoint {
     bool window_was_busy;  /* calls waited for a credit */
 };
 
-/* A call in flight. */
-struct call {
+/* What is remembered of a call until it is answered; how it is made is the edge's affair. */
+struct call_in_flight {
     struct table_node node;
     uint64_t number;
     struct instance *instance;
@@ -62,5 +62,5 @@ void calls_pend(struct instance *instance);
 /* The endpoint answered: it is up. */
 void calls_endpoint_up(struct engine *engine, struct endpoint *endpoint);
 /* The endpoint is to blame: it is probed after a while, at least `retry_after_ms`. */
-void calls_endpoint_down(struct engine *engine, struct endpoint *endpoint, const struct call *call,
+void calls_endpoint_down(struct engine *engine, struct endpoint *endpoint, const struct call_in_flight *call,
                          const struct input_result *input);
