@@ -281,7 +281,7 @@ static bool dispatch_one(struct engine *engine, struct endpoint *endpoint)
         fetch(engine, instance);
         return true;
     }
-    (void)instance_expire(engine, instance); /* how many is in the metrics */
+    (void)expiry_clear(engine, instance); /* how many is in the metrics */
     const uint32_t count = cut(engine, instance);
     if (count == 0) {
         instance->phase = INSTANCE_SYNCING;

@@ -40,7 +40,7 @@ static uint64_t earliest_due_ms(const struct instance *instance)
     return due_ms;
 }
 
-uint32_t instance_expire(struct engine *engine, struct instance *instance)
+uint32_t expiry_clear(struct engine *engine, struct instance *instance)
 {
     uint32_t expired = 0;
 
@@ -112,7 +112,7 @@ void expiry_judge(struct engine *engine, struct instance *instance)
         set_armed(engine, instance, engine->now_ms + EXPIRY_BUSY_MS);
         return;
     }
-    (void)instance_expire(engine, instance); /* how many is in the metrics */
+    (void)expiry_clear(engine, instance); /* how many is in the metrics */
     const uint64_t due_ms = earliest_due_ms(instance);
     set_armed(engine, instance, due_ms == UINT64_MAX ? 0 : due_ms);
 }

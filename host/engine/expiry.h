@@ -2,7 +2,7 @@
  *
  * expiry.h: state values that go when nobody wrote, or asked, for long enough.
  *
- * A value that expired is never handed out: that is judged when a batch is cut (instance_expire). The rows of
+ * A value that expired is never handed out: that is judged when a batch is cut (expiry_clear). The rows of
  * `expiry` only see to it that it leaves the disk too: one row an instance, put at its first due time and
  * re-armed when it fires, so a touch costs no write. It is a step in the instance's own line: only when it is
  * idle with an empty mailbox; it takes values and the record, never mail, timers or parked messages.
@@ -14,7 +14,7 @@
 struct instance;
 
 /* Clears the values that expired by now; returns how many. Before a batch is cut, so that none is handed out. */
-uint32_t instance_expire(struct engine *engine, struct instance *instance);
+uint32_t expiry_clear(struct engine *engine, struct instance *instance);
 /* Sees to it that there is a row for the time when the first of its values expires. */
 void expiry_arm(struct engine *engine, struct instance *instance);
 /* Begins a read of the rows that are due, if it is time to. */
