@@ -4,15 +4,16 @@
 #include "check.h"
 #include "clock.h"
 
-/* A waiter: 4 bits route, 4 bits door, and the server's own id, which at 100,000 requests a second lasts five years. */
-enum { ROUTE_SHIFT = 60, DOOR_SHIFT = 56, NIBBLE = 0x0F };
+/* A waiter: 4 bits resource, 4 bits door, and the server's own id, which at 100,000 requests a second lasts five
+ * years. */
+enum { RESOURCE_SHIFT = 60, DOOR_SHIFT = 56, NIBBLE = 0x0F };
 #define ID_MASK ((UINT64_C(1) << DOOR_SHIFT) - 1)
 _Static_assert(DOORS_MAX <= NIBBLE + 1, "a door has four bits");
 
-uint64_t door_waiter(const struct door *door, uint64_t id, uint32_t route)
+uint64_t door_waiter(const struct door *door, uint64_t id, uint32_t resource)
 {
-    check(route <= NIBBLE && id <= ID_MASK);
-    return (uint64_t)route << ROUTE_SHIFT | (uint64_t)door->index << DOOR_SHIFT | id;
+    check(resource <= NIBBLE && id <= ID_MASK);
+    return (uint64_t)resource << RESOURCE_SHIFT | (uint64_t)door->index << DOOR_SHIFT | id;
 }
 
 uint32_t door_index_of(uint64_t waiter)
@@ -20,9 +21,9 @@ uint32_t door_index_of(uint64_t waiter)
     return (uint32_t)(waiter >> DOOR_SHIFT) & NIBBLE;
 }
 
-uint32_t door_route_of(uint64_t waiter)
+uint32_t door_resource_of(uint64_t waiter)
 {
-    return (uint32_t)(waiter >> ROUTE_SHIFT);
+    return (uint32_t)(waiter >> RESOURCE_SHIFT);
 }
 
 uint64_t door_id_of(uint64_t waiter)

@@ -4,7 +4,7 @@
  * the log, a count.
  *
  * Why: one host has several, the ingress port and those of StateFun's playground, and an answer must find the
- * listener its request came to: the waiter that the engine is given says which, and by which route it came.
+ * listener its request came to: the waiter that the engine is given says which, and which resource it was for.
  * Thread: loop.
  */
 #pragma once
@@ -27,10 +27,10 @@ struct door {
     uint32_t topic_ports;       /* bit set of the registry's ports whose topics are at /{topic} */
 };
 
-/* A request at a door. Names of what is to be done with its path are below 16. */
-uint64_t door_waiter(const struct door *door, uint64_t id, uint32_t route);
+/* A request at a door. Numbers of resources are below 16. */
+uint64_t door_waiter(const struct door *door, uint64_t id, uint32_t resource);
 uint32_t door_index_of(uint64_t waiter);
-uint32_t door_route_of(uint64_t waiter);
+uint32_t door_resource_of(uint64_t waiter);
 uint64_t door_id_of(uint64_t waiter);
 
 /* Answers a request, with the header Proa-Invocation. */

@@ -2,7 +2,7 @@
  *
  * ingress.c: a request's way to a message, and an answer's way back.
  *
- * A request comes through a door (door.h), whose routes say what its path asks for.
+ * A request comes through a door (door.h), whose resources say what is asked for.
  * Every request is answered once: at once if it is refused here, else by the engine's answer to its message; a body
  * that a helper checks first goes the same two ways when the helper is done. Nothing is kept about a request here
  * but what the server has of it, and the job while a helper works.
@@ -55,7 +55,7 @@ struct ingress {
 /* What a request says; slices in the request's memory, or in the ingress's or the job's. */
 struct asked {
     const struct door *door;
-    const struct route *route; /* NULL: the path is none of the door's */
+    const struct resource *resource; /* NULL: the path is none of the door's */
     uint64_t id;
     struct invocation_id invocation;
     char hex[INVOCATION_HEX_BYTES + 1];
@@ -77,19 +77,20 @@ struct job {
     struct err err; /* ERR_NONE: the value is good */
 };
 
-enum { ROUTE_ASK, ROUTE_SEND, ROUTE_PUT, ROUTE_POP };
+enum { RESOURCE_ASK, RESOURCE_SEND, RESOURCE_INSTANCE, RESOURCE_TOPIC };
 enum { TARGET_SEGMENTS = 3 };
 
-static const struct route {
+/* What a path may name (RFC 9110, 3.1). */
+static const struct resource {
     const char *path;      /* what stands before namespace, name and id */
     uint32_t before;       /* segments of it */
     const char *methods;   /* as Allow lists them */
     const char *parameter; /* NULL: none */
-} routes[] = {
-    [ROUTE_ASK] = {"/v1/ask", 2, "POST", "timeout"},
-    [ROUTE_SEND] = {"/v1/send", 2, "POST", "delay"},
-    [ROUTE_PUT] = {"", 0, "PUT, POST", NULL},
-    [ROUTE_POP] = {"", 0, "GET", NULL},
+} resources[] = {
+    [RESOURCE_ASK] = {"/v1/ask", 2, "POST", "timeout"},
+    [RESOURCE_SEND] = {"/v1/send", 2, "POST", "delay"},
+    [RESOURCE_INSTANCE] = {"", 0, "PUT, POST", NULL},
+    [RESOURCE_TOPIC] = {"", 0, "GET", NULL},
 };
 
 #define API_HELP                                                                         \
@@ -99,23 +100,23 @@ static const struct route {
     "PUT /{namespace}/{name}/{id} leaves a message for a function; a slash within the id is written %2F"
 #define TOPICS_HELP "GET /{topic} takes the oldest record of a topic"
 
-static const struct route *find_route(const struct door *door, const struct path *path)
+static const struct resource *find_resource(const struct door *door, const struct path *path)
 {
     if (path->count > 1 && slice_equal(path->segments[0], SLICE("v1"))) { /* alone it may be a topic */
         if (!door->has_api) {
             return NULL;
         }
-        return slice_equal(path->segments[1], SLICE("ask"))    ? &routes[ROUTE_ASK]
-               : slice_equal(path->segments[1], SLICE("send")) ? &routes[ROUTE_SEND]
+        return slice_equal(path->segments[1], SLICE("ask"))    ? &resources[RESOURCE_ASK]
+               : slice_equal(path->segments[1], SLICE("send")) ? &resources[RESOURCE_SEND]
                                                                : NULL;
     }
     if (door->has_instances && path->count == TARGET_SEGMENTS) {
-        return &routes[ROUTE_PUT];
+        return &resources[RESOURCE_INSTANCE];
     }
-    return door->topic_ports != 0 && path->count == 1 ? &routes[ROUTE_POP] : NULL;
+    return door->topic_ports != 0 && path->count == 1 ? &resources[RESOURCE_TOPIC] : NULL;
 }
 
-static enum err_code no_route(const struct door *door, struct err *err)
+static enum err_code no_resource(const struct door *door, struct err *err)
 {
     const char *helps[] = {door->has_api ? API_HELP : NULL, door->has_instances ? INSTANCES_HELP : NULL,
                            door->topic_ports != 0 ? TOPICS_HELP : NULL};
@@ -137,8 +138,8 @@ static enum err_code no_route(const struct door *door, struct err *err)
 
 static const char *methods_of(const struct asked *asked)
 {
-    if (asked->route != NULL) {
-        return asked->route->methods;
+    if (asked->resource != NULL) {
+        return asked->resource->methods;
     }
     return asked->door->has_api ? "POST" : asked->door->has_instances ? "PUT, POST" : "GET";
 }
@@ -208,11 +209,11 @@ void ingress_answer(void *context, const struct effect_answer *effect)
 {
     const struct ingress *ingress = context;
     const struct door *door = &ingress->doors[door_index_of(effect->waiter)];
-    const uint32_t route = door_route_of(effect->waiter);
+    const uint32_t resource = door_resource_of(effect->waiter);
     const uint64_t id = door_id_of(effect->waiter);
     char hex[INVOCATION_HEX_BYTES + 1];
 
-    if (route == ROUTE_ASK) {
+    if (resource == RESOURCE_ASK) {
         observe_ask(door, id);
     }
     invocation_print(&effect->invocation, hex);
@@ -221,7 +222,7 @@ void ingress_answer(void *context, const struct effect_answer *effect)
         answer_reply(door, id, hex, effect->value);
         return;
     case ANSWER_ACCEPTED:
-        if (route == ROUTE_PUT) {
+        if (resource == RESOURCE_INSTANCE) {
             door_answer(door, id, hex, &(struct http_answer){.status = 200}); /* as the playground does */
         } else {
             answer_accepted(door, id, hex);
@@ -285,17 +286,17 @@ static struct slice valid_traceparent(struct slice text)
     return is_zero ? SLICE_EMPTY : text;
 }
 
-static enum err_code get_target(struct ingress *ingress, const struct route *route, const struct path *path,
+static enum err_code get_target(struct ingress *ingress, const struct resource *resource, const struct path *path,
                                 struct address *out, struct err *err)
 {
     enum { SPACE, NAME, ID };
-    const struct slice *segments = path->segments + route->before;
+    const struct slice *segments = path->segments + resource->before;
 
-    if (path->count != route->before + TARGET_SEGMENTS) {
+    if (path->count != resource->before + TARGET_SEGMENTS) {
         return err_set(err, ERR_NOT_FOUND,
                        "the path must be %s/{namespace}/{name}/{id}: it has %u parts after the verb instead of 3; "
                        "a slash within the id is written %%2F",
-                       route->path, path->count - route->before);
+                       resource->path, path->count - resource->before);
     }
     for (uint32_t i = SPACE; i <= ID; i++) {
         const struct slice raw = segments[i];
@@ -319,33 +320,35 @@ static enum err_code get_target(struct ingress *ingress, const struct route *rou
     return address_check(out, err);
 }
 
-static enum err_code unknown_parameter(const struct route *route, struct slice name, struct err *err)
+static enum err_code unknown_parameter(const struct resource *resource, struct slice name, struct err *err)
 {
     return err_set(err, ERR_BAD_REQUEST, "there is no parameter \"%.*s\"; this path takes %s%s",
                    (int)(name.size < 100 ? name.size : 100), (const char *)name.data,
-                   route->parameter == NULL ? "none" : route->parameter, route->parameter == NULL ? "" : " only");
+                   resource->parameter == NULL ? "none" : resource->parameter,
+                   resource->parameter == NULL ? "" : " only");
 }
 
-static enum err_code get_parameters(const struct route *route, struct slice query, struct asked *out, struct err *err)
+static enum err_code get_parameters(const struct resource *resource, struct slice query, struct asked *out,
+                                    struct err *err)
 {
     struct slice name;
     struct slice value;
     bool has_come = false;
-    uint64_t *into = route == &routes[ROUTE_ASK] ? &out->timeout_ms : &out->delay_ms;
+    uint64_t *into = resource == &resources[RESOURCE_ASK] ? &out->timeout_ms : &out->delay_ms;
 
     out->timeout_ms = TIMEOUT_DEFAULT_MS;
     while (path_query_next(&query, &name, &value)) {
-        if (route->parameter == NULL || !slice_equal(name, slice_of(route->parameter))) {
-            return unknown_parameter(route, name, err);
+        if (resource->parameter == NULL || !slice_equal(name, slice_of(resource->parameter))) {
+            return unknown_parameter(resource, name, err);
         }
         if (has_come) {
-            return err_set(err, ERR_BAD_REQUEST, "the parameter %s is given twice; give it once", route->parameter);
+            return err_set(err, ERR_BAD_REQUEST, "the parameter %s is given twice; give it once", resource->parameter);
         }
         if (!config_parse_duration(value, into)) {
             return err_set(
                 err, ERR_BAD_REQUEST,
                 "the parameter %s must be an integer and one of ms, s, m, h, d, such as %s=10s, not \"%.*s\"",
-                route->parameter, route->parameter, (int)(value.size < 100 ? value.size : 100),
+                resource->parameter, resource->parameter, (int)(value.size < 100 ? value.size : 100),
                 value.size == 0 ? "" : (const char *)value.data);
         }
         has_come = true;
@@ -392,24 +395,25 @@ static enum err_code find_function(const struct ingress *ingress, const struct a
                    (int)(target->name.size < 64 ? target->name.size : 64), (const char *)target->name.data, hint);
 }
 
-static bool takes_method(const struct route *route, struct slice method)
+static bool takes_method(const struct resource *resource, struct slice method)
 {
-    if (route == &routes[ROUTE_POP]) {
+    if (resource == &resources[RESOURCE_TOPIC]) {
         return slice_equal(method, SLICE("GET"));
     }
-    return slice_equal(method, SLICE("POST")) || (route == &routes[ROUTE_PUT] && slice_equal(method, SLICE("PUT")));
+    return slice_equal(method, SLICE("POST")) ||
+           (resource == &resources[RESOURCE_INSTANCE] && slice_equal(method, SLICE("PUT")));
 }
 
 /* A path of the door, by one of its methods. */
-static enum err_code check_route(struct ingress *ingress, const struct http_request *request, const struct asked *asked,
-                                 struct err *err)
+static enum err_code check_resource(struct ingress *ingress, const struct http_request *request,
+                                    const struct asked *asked, struct err *err)
 {
-    if (asked->route == NULL) {
-        return no_route(asked->door, err);
+    if (asked->resource == NULL) {
+        return no_resource(asked->door, err);
     }
-    if (!takes_method(asked->route, request->method)) {
-        return err_set(err, ERR_METHOD_NOT_ALLOWED, "%s/… takes %s, not %.*s", asked->route->path,
-                       asked->route->methods, (int)(request->method.size < 20 ? request->method.size : 20),
+    if (!takes_method(asked->resource, request->method)) {
+        return err_set(err, ERR_METHOD_NOT_ALLOWED, "%s/… takes %s, not %.*s", asked->resource->path,
+                       asked->resource->methods, (int)(request->method.size < 20 ? request->method.size : 20),
                        (const char *)request->method.data);
     }
     buf_clear(&ingress->memory);
@@ -424,24 +428,25 @@ static enum err_code check_route(struct ingress *ingress, const struct http_requ
 static enum err_code get_asked(struct ingress *ingress, const struct http_request *request, const struct path *path,
                                struct asked *asked, struct err *err)
 {
-    const struct route *route = asked->route;
+    const struct resource *resource = asked->resource;
     const struct function_config *function = NULL;
 
     asked->traceparent = valid_traceparent(request->traceparent);
-    if (get_target(ingress, route, path, &asked->target, err) != ERR_NONE ||
-        get_parameters(route, request->query, asked, err) != ERR_NONE ||
+    if (get_target(ingress, resource, path, &asked->target, err) != ERR_NONE ||
+        get_parameters(resource, request->query, asked, err) != ERR_NONE ||
         find_function(ingress, &asked->target, &function, err) != ERR_NONE) {
         return err->code;
     }
-    return route == &routes[ROUTE_PUT] ? value_form_of_playground(request, &ingress->memory, &asked->form, err)
-                                       : value_form_of(request, function, &ingress->memory, &asked->form, err);
+    return resource == &resources[RESOURCE_INSTANCE]
+               ? value_form_of_playground(request, &ingress->memory, &asked->form, err)
+               : value_form_of(request, function, &ingress->memory, &asked->form, err);
 }
 
 static void post(struct ingress *ingress, const struct asked *asked, struct slice value) LOOP_THREAD
 {
-    const uint32_t route = (uint32_t)(asked->route - routes);
-    const struct input_message message = {.waiter = door_waiter(asked->door, asked->id, route),
-                                          .is_ask = route == ROUTE_ASK,
+    const uint32_t resource = (uint32_t)(asked->resource - resources);
+    const struct input_message message = {.waiter = door_waiter(asked->door, asked->id, resource),
+                                          .is_ask = resource == RESOURCE_ASK,
                                           .invocation = asked->invocation,
                                           .target = asked->target,
                                           .value = value,
@@ -464,13 +469,14 @@ static void post(struct ingress *ingress, const struct asked *asked, struct slic
 static void pop(struct ingress *ingress, const struct http_request *request, const struct path *path,
                 struct asked *asked) LOOP_THREAD
 {
-    struct input_pop input = {.waiter = door_waiter(asked->door, asked->id, ROUTE_POP),
+    struct input_pop input = {.waiter = door_waiter(asked->door, asked->id, RESOURCE_TOPIC),
                               .invocation = asked->invocation};
     struct err err;
 
     if (topics_find(ingress->options.registry, asked->door->topic_ports, path->segments[0], &ingress->memory,
                     &input.egress, &err) != ERR_NONE ||
-        get_parameters(asked->route, request->query, asked, &err) != ERR_NONE || trouble(request, &err) != ERR_NONE) {
+        get_parameters(asked->resource, request->query, asked, &err) != ERR_NONE ||
+        trouble(request, &err) != ERR_NONE) {
         refuse(asked, &err);
     } else if (ingress->is_stopped) {
         (void)err_set(&err, ERR_STOPPING, "the host is stopping; try again when it is back");
@@ -546,16 +552,16 @@ void ingress_handle(void *context, const struct http_request *request)
     check(door->server != NULL);
     invocation_print(&asked.invocation, asked.hex);
     http_server_name(door->server, asked.id, asked.hex);
-    asked.route = path_split(request->path, &path) ? find_route(door, &path) : NULL;
+    asked.resource = path_split(request->path, &path) ? find_resource(door, &path) : NULL;
     if (slice_equal(request->method, SLICE("OPTIONS")) && request->trouble == ERR_NONE) {
         door_options(door, asked.id, asked.hex, methods_of(&asked));
         return;
     }
-    if (check_route(ingress, request, &asked, &err) != ERR_NONE) {
+    if (check_resource(ingress, request, &asked, &err) != ERR_NONE) {
         refuse(&asked, &err);
         return;
     }
-    if (asked.route == &routes[ROUTE_POP]) {
+    if (asked.resource == &resources[RESOURCE_TOPIC]) {
         pop(ingress, request, &path, &asked);
         return;
     }
