@@ -11,6 +11,7 @@
 #include "json.h"
 #include "keys.h"
 #include "record.h"
+#include "store_journal.h"
 #include "store_lmdb.h"
 #include "wire.h"
 
@@ -287,14 +288,16 @@ enum err_code egress_print_store(struct store *store, const char *name, FILE *ou
 
 enum err_code egress_print(const char *folder, const char *name, FILE *out, struct err *err)
 {
-    const struct store_lmdb_options options = {.folder = folder, .is_read_only = true};
+    const struct store_lmdb_options tables = {.folder = folder, .is_read_only = true};
+    struct store_journal_options journal = {.folder = folder, .is_read_only = true};
     struct store *store = NULL;
     struct stat found;
 
     if (stat(folder, &found) != 0 && errno == ENOENT) {
         return err_set(err, ERR_NOT_FOUND, "there is no data folder %.200s", folder);
     }
-    if (store_lmdb_open(&options, &store, err) != ERR_NONE) {
+    if (store_lmdb_open(&tables, &journal.below, err) != ERR_NONE ||
+        store_journal_open(&journal, &store, err) != ERR_NONE) {
         return err->code;
     }
     const enum err_code code = egress_print_store(store, name, out, err);

@@ -25,6 +25,7 @@
 #include "loop.h"
 #include "reader.h"
 #include "runner.h"
+#include "store_journal.h"
 #include "store_lmdb.h"
 
 enum {
@@ -156,12 +157,21 @@ static enum err_code open_engine(struct host *host, struct err *err)
     return ERR_NONE;
 }
 
+static enum err_code open_store(struct host *host, struct err *err) LOOP_THREAD
+{
+    const struct serve_options *options = host->options;
+    const struct store_lmdb_options tables = {.folder = options->data_folder, .map_bytes = options->store_map_bytes};
+    struct store_journal_options journal = {.folder = options->data_folder};
+    const enum err_code code = store_lmdb_open(&tables, &journal.below, err);
+
+    return code != ERR_NONE ? code : store_journal_open(&journal, &host->store, err);
+}
+
 static enum err_code open_threads(struct host *host, struct err *err) LOOP_THREAD
 {
     const struct serve_options *options = host->options;
-    const struct store_lmdb_options store = {.folder = options->data_folder, .map_bytes = options->store_map_bytes};
 
-    if (store_lmdb_open(&store, &host->store, err) != ERR_NONE) {
+    if (open_store(host, err) != ERR_NONE) {
         return err->code;
     }
     const struct committer_options committer = {

@@ -21,7 +21,7 @@ enum store_apply {
 
 /* Applies a sealed, sorted epoch in one transaction and makes it durable. */
 enum store_apply store_apply(struct store *store, const struct epoch *epoch, struct err *err);
-/* Figures after the last epoch; by the applying thread. */
+/* Figures of some 100 ms ago or newer; by one thread at a time, which need not be the one that applies. */
 struct store_figures store_figures(struct store *store);
 /* Number of the newest epoch applied (from the `epoch` row of meta); 0: a new store. */
 uint64_t store_epoch(struct store *store);

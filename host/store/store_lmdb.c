@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -29,7 +30,7 @@ struct store_lmdb {
     MDB_env *env;
     MDB_dbi tables[STORE_TABLE_COUNT];
     bool is_read_only;
-    bool is_reserve_spent; /* the disk was full: until there is room in the file itself, nothing new may come */
+    atomic_bool is_reserve_spent; /* the disk was full: until there is room in the file itself, nothing new may come */
 };
 
 static struct store_lmdb *lmdb_of(struct store *store)

@@ -45,18 +45,71 @@ int fixture_memory(void **state)
     return 0;
 }
 
-int fixture_lmdb(void **state)
+static struct store *open_lmdb(struct fixture *fixture)
+{
+    const struct store_lmdb_options options = {
+        .folder = fixture->folder, .map_bytes = CONTRACT_MAP_BYTES, .is_not_durable = true};
+    struct store *store = NULL;
+
+    assert_int_equal(store_lmdb_open(&options, &store, &fixture->err), ERR_NONE);
+    return store;
+}
+
+static struct fixture *create_on_disk(void)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
 
     assert_non_null(fixture);
-    fixture->is_lmdb = true;
+    fixture->has_folder = true;
     folder_make(fixture->folder, sizeof fixture->folder);
-    const struct store_lmdb_options options = {
-        .folder = fixture->folder, .map_bytes = CONTRACT_MAP_BYTES, .is_not_durable = true};
-    assert_int_equal(store_lmdb_open(&options, &fixture->store, &fixture->err), ERR_NONE);
+    return fixture;
+}
+
+int fixture_lmdb(void **state)
+{
+    struct fixture *fixture = create_on_disk();
+
+    fixture->store = open_lmdb(fixture);
     *state = fixture;
     return 0;
+}
+
+static int open_journal(void **state, bool is_twin, uint64_t checkpoint_bytes)
+{
+    struct fixture *fixture = create_on_disk();
+    const struct store_journal_options options = {.folder = fixture->folder,
+                                                  .below = is_twin ? store_memory_create() : open_lmdb(fixture),
+                                                  .is_not_durable = true,
+                                                  .checkpoint_bytes = checkpoint_bytes,
+                                                  .checkpoint_ms = UINT32_MAX};
+
+    fixture->is_journal = true;
+    assert_int_equal(store_journal_open(&options, &fixture->store, &fixture->err), ERR_NONE);
+    *state = fixture;
+    return 0;
+}
+
+int fixture_journal(void **state)
+{
+    return open_journal(state, false, UINT32_MAX);
+}
+
+int fixture_journal_checkpoints(void **state)
+{
+    return open_journal(state, false, 1);
+}
+
+int fixture_journal_twin(void **state)
+{
+    return open_journal(state, true, UINT32_MAX);
+}
+
+struct store_figures fixture_figures(struct fixture *fixture)
+{
+    if (fixture->is_journal) {
+        store_journal_settle(fixture->store);
+    }
+    return store_figures(fixture->store);
 }
 
 int fixture_teardown(void **state)
@@ -66,7 +119,7 @@ int fixture_teardown(void **state)
     epoch_destroy(fixture->epoch);
     arena_destroy(fixture->arena);
     store_close(fixture->store);
-    if (fixture->is_lmdb) {
+    if (fixture->has_folder) {
         folder_remove(fixture->folder);
     }
     free(fixture);

@@ -13,14 +13,16 @@
 #include <cmocka.h>
 
 #include "store.h"
+#include "store_journal.h"
 #include "store_lmdb.h"
 #include "store_memory.h"
 
 enum { CONTRACT_MAP_BYTES = 1 << 30 };
 
 struct fixture {
-    bool is_lmdb;
-    char folder[256]; /* of the store on disk */
+    bool has_folder;
+    bool is_journal; /* store_journal.h, over one of the others */
+    char folder[256];
     struct store *store;
     uint64_t number; /* of the last epoch begun */
     struct epoch *epoch;
@@ -32,6 +34,9 @@ struct fixture {
 /* Makes a new store; setups of tests. */
 int fixture_memory(void **state);
 int fixture_lmdb(void **state);
+int fixture_journal(void **state);             /* over LMDB, and no checkpoint but those asked for */
+int fixture_journal_checkpoints(void **state); /* over LMDB, one after every epoch, in the background */
+int fixture_journal_twin(void **state);        /* over the twin, as the first */
 int fixture_teardown(void **state);
 
 /* Fills an epoch; the first call after a commit begins it. */
@@ -43,6 +48,9 @@ void fixture_delete(struct fixture *fixture, enum store_table table, const char 
 enum store_apply fixture_apply(struct fixture *fixture);
 void fixture_commit(struct fixture *fixture); /* must be applied */
 void fixture_drop(struct fixture *fixture);   /* forgets an epoch that was not applied */
+
+/* Figures once everything is where it belongs. */
+struct store_figures fixture_figures(struct fixture *fixture);
 
 /* One read; the answer stands in fixture->rows until the next. */
 void fixture_read(struct fixture *fixture, const struct read_range *ranges, uint32_t count, uint32_t rows_max,

@@ -299,16 +299,16 @@ static void test_figures(void **state)
     struct fixture *fixture = *state;
     uint8_t bytes[100000] = {1};
 
-    const struct store_figures before = store_figures(fixture->store);
+    const struct store_figures before = fixture_figures(fixture);
     fixture_put_slice(fixture, OP_PUT, STORE_STATE, SLICE("a"), (struct slice){bytes, sizeof bytes});
     fixture_commit(fixture);
-    const struct store_figures full = store_figures(fixture->store);
+    const struct store_figures full = fixture_figures(fixture);
     assert_true(full.bytes_used >= before.bytes_used + sizeof bytes);
     assert_true(full.bytes_used < before.bytes_used + 2 * sizeof bytes);
     assert_true(full.bytes_file >= full.bytes_used);
     fixture_delete(fixture, STORE_STATE, "a");
     fixture_commit(fixture);
-    assert_true(store_figures(fixture->store).bytes_used + sizeof bytes / 2 < full.bytes_used);
+    assert_true(fixture_figures(fixture).bytes_used + sizeof bytes / 2 < full.bytes_used);
 }
 
 /* ---- random epochs against a plain model ---------------------------------------------------------------------- */
@@ -424,11 +424,15 @@ static void test_random_epochs(void **state)
     }
 }
 
-#define EACH_STORE(test)                                              \
-    {"memory: " #test, test, fixture_memory, fixture_teardown, NULL}, \
-    {                                                                 \
-        "lmdb: " #test, test, fixture_lmdb, fixture_teardown, NULL    \
+#define ONE_STORE(name, test, setup)                         \
+    {                                                        \
+        name ": " #test, test, setup, fixture_teardown, NULL \
     }
+#define EACH_STORE(test)                                                              \
+    ONE_STORE("memory", test, fixture_memory), ONE_STORE("lmdb", test, fixture_lmdb), \
+        ONE_STORE("journal", test, fixture_journal),                                  \
+        ONE_STORE("journal with checkpoints", test, fixture_journal_checkpoints),     \
+        ONE_STORE("journal over memory", test, fixture_journal_twin)
 
 int main(void)
 {

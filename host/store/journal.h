@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * journal.h: the files to which epochs are appended and synced, one after the other: that is the promise.
+ *
+ * Two files take turns: while the tables take what one holds, the other is appended to; then the first is written
+ * over from its start. A record is one epoch, padded to whole pages, so that an interrupted write can harm no record
+ * before it. It names the record before it: a gap is seen. A checksum tells a torn record, which nobody was promised,
+ * and a secret number of the turn tells records from what merely looks like one: values are chosen by strangers, and
+ * old pages stand behind the newest record.
+ * Not here: what is in memory of the epochs, and when a turn ends (store_journal.h).
+ * Thread: one at a time.
+ */
+#pragma once
+
+#include "epoch.h"
+#include "err.h"
+#include "store.h"
+
+enum { JOURNAL_PAGE_BYTES = 4096 };
+
+struct journal;
+
+struct journal_options {
+    const char *folder;  /* the store's, locked by the caller */
+    bool is_read_only;   /* replays and no more; missing files are no error */
+    bool is_not_durable; /* for tests that cut no power: does not wait for the disk */
+};
+
+/* Opens the files, makes them if they are missing. ERR_SYSTEM: they cannot be opened, made or read. */
+MUST_USE enum err_code journal_open(const struct journal_options *options, struct journal **out, struct err *err);
+void journal_close(struct journal *journal); /* accepts NULL */
+
+/* Takes one epoch; its slices live until it returns. */
+typedef void journal_take(void *context, const struct epoch *epoch);
+/* Hands over, in order, every epoch behind number `after`: the newest that the tables have. Once, before the first
+ * append. ERR_CORRUPT: an epoch that was promised is missing or damaged. ERR_NEWER_FORMAT: written by a newer version.
+ */
+MUST_USE enum err_code journal_replay(struct journal *journal, uint64_t after, journal_take *take, void *context,
+                                      struct err *err);
+
+/* Begins a turn of the other file: its records are written over. `newest`: number of the newest epoch. */
+void journal_turn(struct journal *journal, uint64_t newest);
+/* Appends a sealed epoch and waits until it is on disk. STORE_IS_FULL: nothing of it counts, it may be tried again. */
+enum store_apply journal_append(struct journal *journal, const struct epoch *epoch, struct err *err);
+/* Bytes of the file that is appended to that this turn has used. */
+uint64_t journal_used(const struct journal *journal);
+/* Bytes of both files. */
+uint64_t journal_bytes(const struct journal *journal);
