@@ -151,14 +151,14 @@ static bool is_same_key(const struct layer_row *a, const struct layer_row *b)
     return a->table == b->table && slice_equal(a->key, b->key);
 }
 
-static void push_op(struct epoch *epoch, const struct layer_row *row)
+static void push_op(struct epoch *epoch, const struct layer_row *row, enum op_kind kind)
 {
     if (epoch->op_count == epoch->op_capacity) {
         epoch->op_capacity = epoch->op_capacity == 0 ? OPS_CAPACITY_MIN : epoch->op_capacity * 2;
         epoch->ops = realloc(epoch->ops, epoch->op_capacity * sizeof epoch->ops[0]);
         check(epoch->ops != NULL);
     }
-    epoch->ops[epoch->op_count++] = (struct op){row->kind, row->table, row->key, row->value};
+    epoch->ops[epoch->op_count++] = (struct op){kind, row->table, row->key, row->value};
 }
 
 /* An append stays one only if nothing but appends is behind it in its table: what stood there when it was made may
@@ -190,7 +190,9 @@ void layer_fold(const struct layer *layer, uint64_t number, struct epoch *out)
             next = row_after(next);
         }
         if (newest->kind != OP_DELETE || oldest->kind != OP_APPEND) {
-            push_op(out, newest);
+            /* What was appended where something had been before may still have that under it. */
+            const bool is_put = newest->kind == OP_APPEND && newest != oldest;
+            push_op(out, newest, is_put ? OP_PUT : newest->kind);
         }
         newest = next;
     }
