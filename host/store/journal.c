@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A record, little-endian, offsets in bytes: 0 magic, 4 CRC-32C of what follows it, 8 format, 12 count of operations,
- * 16 turn, 24 number of the epoch, 32 number of the epoch before it, 40 bytes of operations, 48 operations, zeros up to
- * a whole page. An operation: kind (1 byte), table (1), bytes of the key (2), bytes of the value (4), key, value.
+ * 16 turn, 24 turn of the other file that comes next, 32 number of the epoch, 40 number of the epoch before it,
+ * 48 bytes of operations, 56 mark of the epoch before it, 60 zeros, 64 operations, zeros up to a whole page. An
+ * operation: kind (1 byte), table (1), bytes of the key (2), bytes of the value (4), key, value. Later formats keep
+ * what stands up to byte 12 and at byte 48 in its place.
+ * The mark is the CRC-32C of the value that row `epoch` of meta has after that epoch: it tells tables of another
+ * history that have come to the same number.
  */
 #include "journal.h"
 
@@ -21,11 +25,12 @@
 enum {
     FILES = 2,
     FORMAT = 1,
-    HEADER_BYTES = 48,
+    HEADER_BYTES = 64,
     OP_HEADER_BYTES = 8,
-    CRC_FROM = 8,          /* the checksum is over what follows it */
-    GROW_BYTES = 1 << 20,  /* a file grows by so many zeros at a time: a sync of new blocks takes longer */
-    KEPT_BYTES = 32 << 20, /* what a turn took beyond that is given back at the file's next turn */
+    CRC_FROM = 8,                /* the checksum is over what follows it */
+    GROW_BYTES = 1 << 20,        /* a file grows by so many zeros at a time: a sync of new blocks takes longer */
+    KEPT_BYTES = 32 << 20,       /* what a turn took beyond that is given back at the file's next turn */
+    KEPT_RECORD_BYTES = 4 << 20, /* likewise the memory of a record, at once */
     FILE_MODE = 0640,
 };
 #define RECORD_BYTES_MAX ((size_t)4 << 30) /* an epoch is far smaller: this only tells a bug */
@@ -36,22 +41,35 @@ struct file {
     uint64_t size;
 };
 
+/* Up to which epoch something goes. */
+struct place {
+    uint64_t number;
+    uint32_t mark;
+};
+
 struct journal {
     struct file files[FILES];
     uint32_t current;
     uint64_t used;
-    uint64_t newest; /* number of the newest epoch in the store: each record names the one before it */
-    uint64_t turn;   /* the secret of the current turn */
+    struct place newest;     /* in the store: each record names the epoch before it */
+    uint64_t turn;           /* the secret of the current turn */
+    uint64_t next_turn;      /* and of the one after it */
+    uint32_t replayed_file;  /* where the newest record that was replayed stands */
+    uint64_t replayed_at;    /* likewise */
+    uint64_t replayed_bytes; /* likewise; 0: there was none */
     bool is_durable;
-    struct buf record;
+    struct buf record; /* written, or read */
 };
 
 /* The beginning of a record, as read. */
 struct header {
-    uint64_t turn;
-    uint64_t number;
-    uint64_t before; /* number of the epoch before it */
+    uint32_t crc;
+    uint32_t format;
     uint32_t op_count;
+    uint64_t turn;
+    uint64_t next_turn;
+    uint64_t number;
+    struct place before;
     uint64_t op_bytes;
 };
 
@@ -77,6 +95,22 @@ static uint64_t get_number(const uint8_t *at, size_t bytes)
 static uint64_t whole_pages(uint64_t bytes)
 {
     return (bytes + JOURNAL_PAGE_BYTES - 1) / JOURNAL_PAGE_BYTES * JOURNAL_PAGE_BYTES;
+}
+
+/* The mark after an epoch that came after `mark`. */
+static uint32_t mark_after(uint32_t mark, const struct epoch *epoch)
+{
+    for (uint32_t i = 0; i < epoch->op_count && epoch->ops[i].table == STORE_META; i++) {
+        if (slice_equal(epoch->ops[i].key, SLICE("epoch"))) {
+            return hash_crc32c(0, epoch->ops[i].value);
+        }
+    }
+    return mark;
+}
+
+static uint32_t record_crc(const uint8_t *record, uint64_t op_bytes)
+{
+    return hash_crc32c(0, (struct slice){record + CRC_FROM, HEADER_BYTES - CRC_FROM + op_bytes});
 }
 
 /* Encodes the epoch into journal->record. */
@@ -106,29 +140,26 @@ static void encode(struct journal *journal, const struct epoch *epoch)
     put_number(record + 8, FORMAT, 4);
     put_number(record + 12, epoch->op_count, 4);
     put_number(record + 16, journal->turn, 8);
-    put_number(record + 24, epoch->number, 8);
-    put_number(record + 32, journal->newest, 8);
-    put_number(record + 40, bytes - HEADER_BYTES, 8);
-    put_number(record + 4, hash_crc32c(0, (struct slice){record + CRC_FROM, bytes - CRC_FROM}), 4);
+    put_number(record + 24, journal->next_turn, 8);
+    put_number(record + 32, epoch->number, 8);
+    put_number(record + 40, journal->newest.number, 8);
+    put_number(record + 48, bytes - HEADER_BYTES, 8);
+    put_number(record + 56, journal->newest.mark, 4);
+    put_number(record + 60, 0, 4);
+    put_number(record + 4, record_crc(record, bytes - HEADER_BYTES), 4);
     journal->record.size = whole_pages(bytes);
 }
 
-/* The header of a whole record at the beginning of `bytes`. False: there is none. */
-static bool decode_header(struct slice bytes, struct header *out)
+static struct header decode_header(const uint8_t *bytes)
 {
-    if (bytes.size < HEADER_BYTES || memcmp(bytes.data, magic, sizeof magic) != 0) {
-        return false;
-    }
-    *out = (struct header){.op_count = (uint32_t)get_number(bytes.data + 12, 4),
-                           .turn = get_number(bytes.data + 16, 8),
-                           .number = get_number(bytes.data + 24, 8),
-                           .before = get_number(bytes.data + 32, 8),
-                           .op_bytes = get_number(bytes.data + 40, 8)};
-    if (out->op_bytes > bytes.size - HEADER_BYTES) {
-        return false;
-    }
-    const struct slice checked = {bytes.data + CRC_FROM, HEADER_BYTES - CRC_FROM + out->op_bytes};
-    return hash_crc32c(0, checked) == (uint32_t)get_number(bytes.data + 4, 4);
+    return (struct header){.crc = (uint32_t)get_number(bytes + 4, 4),
+                           .format = (uint32_t)get_number(bytes + 8, 4),
+                           .op_count = (uint32_t)get_number(bytes + 12, 4),
+                           .turn = get_number(bytes + 16, 8),
+                           .next_turn = get_number(bytes + 24, 8),
+                           .number = get_number(bytes + 32, 8),
+                           .before = {get_number(bytes + 40, 8), (uint32_t)get_number(bytes + 56, 4)},
+                           .op_bytes = get_number(bytes + 48, 8)};
 }
 
 /* The operations of a record into `out`, whose slices are those bytes. False: they are none. */
@@ -160,83 +191,150 @@ static bool decode_ops(struct slice bytes, uint32_t count, struct epoch *out)
 
 /* ---- replay --------------------------------------------------------------------------------------------------- */
 
-/* A file in memory, and how far its records go. */
+/* One file while it is replayed. */
 struct scan {
+    struct journal *journal; /* the record that is looked at stands in its buffer */
     uint32_t file;
-    uint8_t *bytes;
-    uint64_t size;
-    uint64_t first; /* number of the first record; UINT64_MAX: there is none */
+    bool has_first; /* it begins with a whole record: */
+    uint64_t first; /* that one's number */
     uint64_t turn;
+    uint64_t next_turn;
 };
 
 struct replay {
-    uint64_t newest; /* what the tables have, then what was handed over */
+    struct place newest; /* what the tables have, then what was handed over */
     journal_take *take;
     void *context;
 };
 
-static struct slice rest_of(const struct scan *scan, uint64_t at)
+static enum err_code read_bytes(const struct scan *scan, uint8_t *out, uint64_t size, uint64_t at, struct err *err)
 {
-    return at < scan->size ? (struct slice){scan->bytes + at, scan->size - at} : SLICE_EMPTY;
-}
-
-static enum err_code read_file(const struct journal *journal, uint32_t file, struct scan *out, struct err *err)
-{
-    const struct file *from = &journal->files[file];
-    struct header header;
-
-    *out = (struct scan){.file = file, .size = from->size, .first = UINT64_MAX};
-    out->bytes = malloc(from->size + 1);
-    check(out->bytes != NULL);
-    for (uint64_t at = 0; at < from->size;) {
-        const ssize_t got = pread(from->fd, out->bytes + at, from->size - at, (off_t)at);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got <= 0) {
-            return err_set(err, ERR_SYSTEM, "journal.%u cannot be read: %s", file,
+    for (uint64_t done = 0; done < size;) {
+        const ssize_t got = pread(scan->journal->files[scan->file].fd, out + done, size - done, (off_t)(at + done));
+        if (got == 0 || (got < 0 && errno != EINTR)) {
+            return err_set(err, ERR_SYSTEM, "journal.%u cannot be read: %s", scan->file,
                            got < 0 ? strerror(errno) : "it became shorter");
         }
-        at += (uint64_t)got;
-    }
-    if (out->size >= HEADER_BYTES && memcmp(out->bytes, magic, sizeof magic) == 0 &&
-        get_number(out->bytes + 8, 4) > FORMAT) {
-        return err_set(err, ERR_NEWER_FORMAT, "journal.%u was written by a newer version of proa; use that", file);
-    }
-    if (decode_header(rest_of(out, 0), &header)) {
-        out->first = header.number;
-        out->turn = header.turn;
+        done += got > 0 ? (uint64_t)got : 0;
     }
     return ERR_NONE;
 }
 
-/* A torn record is the last: the next is only written when it is on disk. So a newer one behind it means that the
- * disk lost what was promised. */
-static enum err_code check_end(const struct scan *scan, uint64_t at, uint64_t newest, struct err *err)
+/* Reads what may be the header of a record at `at`; whether the record is whole is not known. */
+static enum err_code read_header(const struct scan *scan, uint64_t at, struct header *out, bool *out_is_there,
+                                 struct err *err)
 {
-    struct header header;
+    const uint64_t size = scan->journal->files[scan->file].size;
+    uint8_t bytes[HEADER_BYTES];
 
-    for (; at < scan->size; at += JOURNAL_PAGE_BYTES) {
-        if (decode_header(rest_of(scan, at), &header) && header.turn == scan->turn && header.number > newest) {
-            return err_set(err, ERR_CORRUPT,
-                           "journal.%u is damaged before byte %" PRIu64 ": epoch %" PRIu64
-                           " is there, but not the one after %" PRIu64 "; restore the data folder from a backup",
-                           scan->file, at, header.number, newest);
+    *out_is_there = false;
+    if (at > size || size - at < HEADER_BYTES) {
+        return ERR_NONE;
+    }
+    const enum err_code code = read_bytes(scan, bytes, sizeof bytes, at, err);
+    if (code == ERR_NONE && memcmp(bytes, magic, sizeof magic) == 0) {
+        *out = decode_header(bytes);
+        *out_is_there = out->op_bytes <= size - at - HEADER_BYTES;
+    }
+    return code;
+}
+
+/* Reads the record at `at` into the journal's buffer, if a whole one stands there. */
+static enum err_code read_record(const struct scan *scan, uint64_t at, struct header *out, bool *out_is_there,
+                                 struct err *err)
+{
+    struct buf *record = &scan->journal->record;
+    enum err_code code = read_header(scan, at, out, out_is_there, err);
+
+    if (code != ERR_NONE || !*out_is_there) {
+        return code;
+    }
+    const uint64_t size = HEADER_BYTES + out->op_bytes;
+    buf_clear(record);
+    uint8_t *bytes = size <= RECORD_BYTES_MAX ? buf_reserve(record, size) : NULL;
+    if (bytes == NULL) { /* no record is so long */
+        *out_is_there = false;
+        return ERR_NONE;
+    }
+    code = read_bytes(scan, bytes, size, at, err);
+    *out_is_there = code == ERR_NONE && record_crc(bytes, out->op_bytes) == out->crc;
+    if (*out_is_there && out->format > FORMAT) {
+        return err_set(err, ERR_NEWER_FORMAT, "journal.%u was written by a newer version of proa; use that",
+                       scan->file);
+    }
+    return code;
+}
+
+static enum err_code begin_scan(struct journal *journal, uint32_t file, struct scan *out, struct err *err)
+{
+    struct header header = {0};
+
+    *out = (struct scan){.journal = journal, .file = file};
+    const enum err_code code = read_record(out, 0, &header, &out->has_first, err);
+    out->first = header.number;
+    out->turn = header.turn;
+    out->next_turn = header.next_turn;
+    return code;
+}
+
+/* What is behind the last record of a turn must be no record of that turn: a torn record is the last, because the
+ * next is only written when it is on disk. So a newer one there means that the disk lost what was promised. Nothing
+ * but the turn's secret tells such a record from a value that looks like one, so it is looked at before all else. */
+static enum err_code check_end(const struct scan *scan, uint64_t at, const struct replay *replay, struct err *err)
+{
+    for (; at < scan->journal->files[scan->file].size; at += JOURNAL_PAGE_BYTES) {
+        struct header header;
+        bool is_there = false;
+        enum err_code code = read_header(scan, at, &header, &is_there, err);
+        if (code == ERR_NONE && is_there && header.turn == scan->turn && header.number > replay->newest.number) {
+            code = read_record(scan, at, &header, &is_there, err);
+            if (code == ERR_NONE && is_there) {
+                return err_set(err, ERR_CORRUPT,
+                               "journal.%u is damaged before byte %" PRIu64 ": epoch %" PRIu64
+                               " is there, but not the one after %" PRIu64 "; restore the data folder from a backup",
+                               scan->file, at, header.number, replay->newest.number);
+            }
+        }
+        if (code != ERR_NONE) {
+            return code;
         }
     }
     return ERR_NONE;
 }
 
+/* A newer record must go on where the store is: by number, and in the same history. */
+static enum err_code check_place(const struct replay *replay, const struct header *header, struct err *err)
+{
+    if (header->before.number != replay->newest.number) {
+        return err_set(err, ERR_CORRUPT,
+                       "the journal has no epoch after %" PRIu64 ", but epoch %" PRIu64
+                       "; restore the data folder, whole, from a backup",
+                       replay->newest.number, header->number);
+    }
+    if (header->before.mark != replay->newest.mark) {
+        return err_set(err, ERR_CORRUPT,
+                       "the journal's epoch %" PRIu64 " belongs to another epoch %" PRIu64
+                       " than the store has; restore the data folder, whole, from a backup",
+                       header->number, replay->newest.number);
+    }
+    return ERR_NONE;
+}
+
+/* Hands over the record that was read. */
 static enum err_code hand_over(struct replay *replay, const struct scan *scan, uint64_t at, const struct header *header,
                                struct err *err)
 {
+    struct journal *journal = scan->journal;
     struct epoch epoch = {.number = header->number};
-    const struct slice ops = {scan->bytes + at + HEADER_BYTES, header->op_bytes};
+    const struct slice ops = {journal->record.data + HEADER_BYTES, header->op_bytes};
     const bool is_good = decode_ops(ops, header->op_count, &epoch);
 
     if (is_good) {
         replay->take(replay->context, &epoch);
-        replay->newest = header->number;
+        replay->newest = (struct place){header->number, mark_after(replay->newest.mark, &epoch)};
+        journal->replayed_file = scan->file;
+        journal->replayed_at = at;
+        journal->replayed_bytes = HEADER_BYTES + header->op_bytes;
     } else {
         (void)err_set(err, ERR_CORRUPT, "epoch %" PRIu64 " of journal.%u cannot be read", header->number, scan->file);
     }
@@ -246,47 +344,68 @@ static enum err_code hand_over(struct replay *replay, const struct scan *scan, u
 
 static enum err_code replay_file(struct replay *replay, const struct scan *scan, struct err *err)
 {
-    struct header header;
     uint64_t last = 0; /* of this file */
     uint64_t at = 0;
 
-    while (decode_header(rest_of(scan, at), &header) && header.turn == scan->turn && header.number > last) {
-        if (header.number > replay->newest) {
-            if (header.before != replay->newest) {
-                return err_set(err, ERR_CORRUPT,
-                               "the journal has no epoch after %" PRIu64 ", but epoch %" PRIu64
-                               "; restore the data folder, whole, from a backup",
-                               replay->newest, header.number);
-            }
-            const enum err_code code = hand_over(replay, scan, at, &header, err);
-            if (code != ERR_NONE) {
-                return code;
-            }
+    for (;;) {
+        struct header header;
+        bool is_there = false;
+        enum err_code code = read_record(scan, at, &header, &is_there, err);
+        if (code == ERR_NONE && (!is_there || header.turn != scan->turn || header.number <= last)) {
+            return check_end(scan, at, replay, err);
+        }
+        if (code == ERR_NONE && header.number > replay->newest.number) {
+            code = check_place(replay, &header, err);
+            code = code == ERR_NONE ? hand_over(replay, scan, at, &header, err) : code;
+        }
+        if (code != ERR_NONE) {
+            return code;
         }
         last = header.number;
         at += whole_pages(HEADER_BYTES + header.op_bytes);
     }
-    return scan->first == UINT64_MAX ? ERR_NONE : check_end(scan, at, replay->newest, err);
 }
 
-enum err_code journal_replay(struct journal *journal, uint64_t after, journal_take *take, void *context,
-                             struct err *err)
+/* A file that begins with no whole record comes last: its turn had only begun. */
+static bool is_before(const struct scan *a, const struct scan *b)
 {
-    struct replay replay = {after, take, context};
-    struct scan scans[FILES] = {{0}};
+    if (!a->has_first || !b->has_first) {
+        return a->has_first;
+    }
+    return a->first != b->first ? a->first < b->first : a->next_turn == b->turn;
+}
+
+static enum err_code replay_files(struct replay *replay, struct scan *older, struct scan *newer, struct err *err)
+{
+    if (!older->has_first) {
+        return ERR_NONE; /* neither file has been written to, or nothing tells what was */
+    }
+    if (!newer->has_first) {
+        newer->turn = older->next_turn; /* so that rot in its first record is no empty file */
+    }
+    const enum err_code code = replay_file(replay, older, err);
+    return code == ERR_NONE ? replay_file(replay, newer, err) : code;
+}
+
+enum err_code journal_replay(struct journal *journal, const struct journal_tables *tables, journal_take *take,
+                             void *context, struct err *err)
+{
+    struct replay replay = {.take = take, .context = context};
+    struct scan scans[FILES];
     enum err_code code = ERR_NONE;
 
+    replay.newest = (struct place){tables->number, hash_crc32c(0, tables->epoch_row)};
     for (uint32_t i = 0; i < FILES && code == ERR_NONE; i++) {
-        code = read_file(journal, i, &scans[i], err);
+        code = begin_scan(journal, i, &scans[i], err);
     }
     if (code == ERR_NONE) {
-        const uint32_t older = scans[0].first <= scans[1].first ? 0 : 1;
-        code = replay_file(&replay, &scans[older], err);
-        code = code == ERR_NONE ? replay_file(&replay, &scans[1 - older], err) : code;
+        const uint32_t older = is_before(&scans[0], &scans[1]) ? 0 : 1;
+        const struct scan *newest = scans[1 - older].has_first ? &scans[1 - older] : &scans[older];
+        code = replay_files(&replay, &scans[older], &scans[1 - older], err);
+        journal->current = newest->file;
+        journal->next_turn = newest->has_first ? newest->next_turn : journal->next_turn;
     }
-    for (uint32_t i = 0; i < FILES; i++) {
-        free(scans[i].bytes);
-    }
+    journal->newest = replay.newest;
     return code;
 }
 
@@ -329,7 +448,7 @@ static enum store_apply fail(const struct epoch *epoch, const char *doing, struc
     return is_full ? STORE_IS_FULL : STORE_FAILED;
 }
 
-enum store_apply journal_append(struct journal *journal, const struct epoch *epoch, struct err *err)
+static enum store_apply append(struct journal *journal, const struct epoch *epoch, struct err *err)
 {
     struct file *file = &journal->files[journal->current];
 
@@ -348,17 +467,57 @@ enum store_apply journal_append(struct journal *journal, const struct epoch *epo
         return fail(epoch, "synced", err);
     }
     journal->used = end;
-    journal->newest = epoch->number;
+    journal->newest = (struct place){epoch->number, mark_after(journal->newest.mark, epoch)};
     return STORE_APPLIED;
 }
 
-void journal_turn(struct journal *journal, uint64_t newest)
+enum store_apply journal_append(struct journal *journal, const struct epoch *epoch, struct err *err)
+{
+    const enum store_apply applied = append(journal, epoch, err);
+
+    if (journal->record.capacity > KEPT_RECORD_BYTES) {
+        buf_done(&journal->record);
+        buf_init(&journal->record, RECORD_BYTES_MAX);
+    }
+    return applied;
+}
+
+/* The record is written as it was read, so an interrupted write changes nothing. */
+enum err_code journal_confirm(struct journal *journal, struct err *err)
+{
+    const struct scan scan = {.journal = journal, .file = journal->replayed_file};
+    const uint64_t size = journal->replayed_bytes;
+
+    buf_clear(&journal->record);
+    uint8_t *bytes = buf_reserve(&journal->record, size + 1);
+    check(bytes != NULL);
+    const enum err_code code = read_bytes(&scan, bytes, size, journal->replayed_at, err);
+    if (code != ERR_NONE || size == 0) {
+        return code;
+    }
+    const int fd = journal->files[journal->replayed_file].fd;
+    if (!write_all(fd, bytes, size, journal->replayed_at) || (journal->is_durable && fdatasync(fd) != 0)) {
+        return err_set(err, ERR_SYSTEM, "the newest epoch of journal.%u cannot be written again: %s",
+                       journal->replayed_file, strerror(errno));
+    }
+    return ERR_NONE;
+}
+
+static uint64_t secret(void)
+{
+    uint64_t bytes = 0;
+
+    check(getrandom(&bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes);
+    return bytes;
+}
+
+void journal_turn(struct journal *journal)
 {
     journal->current = 1 - journal->current;
     struct file *file = &journal->files[journal->current];
-    check(getrandom(&journal->turn, sizeof journal->turn, 0) == (ssize_t)sizeof journal->turn);
+    journal->turn = journal->next_turn;
+    journal->next_turn = secret();
     journal->used = 0;
-    journal->newest = newest;
     if (file->size > KEPT_BYTES && ftruncate(file->fd, KEPT_BYTES) == 0) { /* else it stays as long as it is */
         file->size = KEPT_BYTES;
     }
@@ -383,7 +542,8 @@ static enum err_code open_file(struct journal *journal, uint32_t number, int fol
     char name[16];
 
     (void)snprintf(name, sizeof name, "journal.%u", number);
-    file->fd = openat(folder, name, (is_read_only ? O_RDONLY : O_RDWR | O_CREAT) | O_CLOEXEC, FILE_MODE);
+    /* To open a pipe, in its place, would wait for ever. */
+    file->fd = openat(folder, name, (is_read_only ? O_RDONLY : O_RDWR | O_CREAT) | O_CLOEXEC | O_NONBLOCK, FILE_MODE);
     if (file->fd < 0 && is_read_only && errno == ENOENT) {
         return ERR_NONE;
     }
@@ -397,6 +557,25 @@ static enum err_code open_file(struct journal *journal, uint32_t number, int fol
     return ERR_NONE;
 }
 
+/* Both are made before the first is written to, so one that is alone, and not empty, has lost the other. */
+static enum err_code check_pair(int folder, struct err *err)
+{
+    struct stat stats[FILES];
+    bool is_there[FILES];
+
+    for (uint32_t i = 0; i < FILES; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "journal.%u", i);
+        is_there[i] = fstatat(folder, name, &stats[i], 0) == 0;
+    }
+    const uint32_t there = is_there[0] ? 0 : 1;
+    if (is_there[0] != is_there[1] && S_ISREG(stats[there].st_mode) && stats[there].st_size > 0) {
+        return err_set(err, ERR_CORRUPT, "journal.%u is missing; restore the data folder, whole, from a backup",
+                       1 - there);
+    }
+    return ERR_NONE;
+}
+
 static enum err_code open_files(struct journal *journal, const struct journal_options *options, struct err *err)
 {
     const int folder = open(options->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -404,12 +583,15 @@ static enum err_code open_files(struct journal *journal, const struct journal_op
     if (folder < 0) {
         return err_set(err, ERR_SYSTEM, "the data folder %s cannot be opened: %s", options->folder, strerror(errno));
     }
-    enum err_code code = ERR_NONE;
+    enum err_code code = check_pair(folder, err);
     for (uint32_t i = 0; i < FILES && code == ERR_NONE; i++) {
         code = open_file(journal, i, folder, options->is_read_only, err);
     }
     if (code == ERR_NONE && !options->is_read_only && fsync(folder) != 0) { /* the names must outlast a power cut */
         code = err_set(err, ERR_SYSTEM, "the data folder %s cannot be synced: %s", options->folder, strerror(errno));
+    }
+    for (uint32_t i = 0; i < FILES && code == ERR_NONE && !options->is_read_only; i++) {
+        grow(&journal->files[i], 0); /* room of its own for the day the disk is full */
     }
     (void)close(folder);
     return code;
@@ -421,6 +603,7 @@ enum err_code journal_open(const struct journal_options *options, struct journal
 
     check(journal != NULL);
     journal->is_durable = !options->is_not_durable;
+    journal->next_turn = secret();
     buf_init(&journal->record, RECORD_BYTES_MAX);
     for (uint32_t i = 0; i < FILES; i++) {
         journal->files[i].fd = -1;

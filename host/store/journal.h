@@ -4,9 +4,10 @@
  *
  * Two files take turns: while the tables take what one holds, the other is appended to; then the first is written
  * over from its start. A record is one epoch, padded to whole pages, so that an interrupted write can harm no record
- * before it. It names the record before it: a gap is seen. A checksum tells a torn record, which nobody was promised,
- * and a secret number of the turn tells records from what merely looks like one: values are chosen by strangers, and
- * old pages stand behind the newest record.
+ * before it. It names the epoch before it: a gap is seen, and so are tables of another history. A checksum tells a torn
+ * record, which nobody was promised, and a secret number of the turn tells records from what merely looks like one:
+ * values are chosen by strangers, and old pages stand behind the newest record. Each turn names the secret of the next,
+ * so that rot at its very beginning is seen too.
  * Not here: what is in memory of the epochs, and when a turn ends (store_journal.h).
  * Thread: one at a time.
  */
@@ -30,16 +31,24 @@ struct journal_options {
 MUST_USE enum err_code journal_open(const struct journal_options *options, struct journal **out, struct err *err);
 void journal_close(struct journal *journal); /* accepts NULL */
 
+/* What the tables below have. */
+struct journal_tables {
+    uint64_t number;        /* of their newest epoch */
+    struct slice epoch_row; /* value of row `epoch` of meta; empty: none */
+};
 /* Takes one epoch; its slices live until it returns. */
 typedef void journal_take(void *context, const struct epoch *epoch);
-/* Hands over, in order, every epoch behind number `after`: the newest that the tables have. Once, before the first
- * append. ERR_CORRUPT: an epoch that was promised is missing or damaged. ERR_NEWER_FORMAT: written by a newer version.
- */
-MUST_USE enum err_code journal_replay(struct journal *journal, uint64_t after, journal_take *take, void *context,
-                                      struct err *err);
+/* Hands over, in order, every epoch that the tables do not have. Once, before the first turn. ERR_CORRUPT: an epoch
+ * that was promised is missing or damaged, or the tables are of another history. ERR_NEWER_FORMAT: written by a newer
+ * version. */
+MUST_USE enum err_code journal_replay(struct journal *journal, const struct journal_tables *tables, journal_take *take,
+                                      void *context, struct err *err);
+/* Makes sure that what was replayed is on disk: the newest record may have been read from memory that never got there,
+ * after a sync that failed or did not come to be. */
+MUST_USE enum err_code journal_confirm(struct journal *journal, struct err *err);
 
-/* Begins a turn of the other file: its records are written over. `newest`: number of the newest epoch. */
-void journal_turn(struct journal *journal, uint64_t newest);
+/* Begins a turn of the other file: its records are written over. */
+void journal_turn(struct journal *journal);
 /* Appends a sealed epoch and waits until it is on disk. STORE_IS_FULL: nothing of it counts, it may be tried again. */
 enum store_apply journal_append(struct journal *journal, const struct epoch *epoch, struct err *err);
 /* Bytes of the file that is appended to that this turn has used. */

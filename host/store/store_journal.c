@@ -192,7 +192,7 @@ static void freeze(struct store_journal *store)
     store->frozen = store->newest;
     store->newest = held_create();
     store->is_wanted = false;
-    journal_turn(store->journal, store->epoch);
+    journal_turn(store->journal);
     store->has_turn = true;
     store->used = 0;
 }
@@ -363,7 +363,7 @@ static void begin_turn(struct store_journal *store)
 {
     lock(store);
     if (!store->has_turn) {
-        journal_turn(store->journal, store->epoch);
+        journal_turn(store->journal);
         store->has_turn = true;
     } else if (store->frozen == NULL && store->used >= store->checkpoint_bytes) {
         freeze(store);
@@ -381,7 +381,7 @@ static bool change_files(struct store_journal *store)
         freeze(store);
         stir(store);
     } else if (is_free) {
-        journal_turn(store->journal, store->epoch);
+        journal_turn(store->journal);
         store->used = 0;
     }
     unlock(store);
@@ -526,10 +526,28 @@ static void take_replayed(void *context, const struct epoch *epoch)
     add_to_layer(store, epoch);
 }
 
+static enum err_code replay(struct store_journal *store, struct err *err)
+{
+    const struct read_range range = {RANGE_KEY, STORE_META, SLICE("epoch")};
+    const struct effect_read read = {.ranges = &range, .range_count = 1, .rows_max = 1};
+    struct arena *arena = arena_create(LIMIT_ARENA_BYTES_MAX);
+    struct input_rows rows = {0};
+
+    check(arena != NULL);
+    enum err_code code = store_read(store->below, &read, arena, &rows, err);
+    if (code == ERR_NONE) {
+        struct journal_tables tables = {store->epoch, SLICE_EMPTY};
+        tables.epoch_row = rows.row_count > 0 ? rows.rows[0].value : SLICE_EMPTY;
+        code = journal_replay(store->journal, &tables, take_replayed, store, err);
+    }
+    arena_destroy(arena);
+    return code;
+}
+
 /* Everything the journal holds goes below before anything new comes. */
 static enum err_code recover(struct store_journal *store, struct err *err)
 {
-    const enum err_code code = journal_replay(store->journal, store->epoch, take_replayed, store, err);
+    const enum err_code code = replay(store, err);
 
     if (code != ERR_NONE || store->is_read_only || store->newest->newest == 0) {
         return code;
@@ -542,7 +560,8 @@ static enum err_code recover(struct store_journal *store, struct err *err)
         *err = store->err;
         return err_wrap(err, "the journal cannot be taken over");
     }
-    return ERR_NONE;
+    /* What only the journal has can be read from now on, and be promised. */
+    return store->last == STORE_IS_FULL ? journal_confirm(store->journal, err) : ERR_NONE;
 }
 
 static struct store_journal *create(const struct store_journal_options *options)
