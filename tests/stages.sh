@@ -141,7 +141,7 @@ run_tests() {
     stage asan c_tests test-asan "--buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false \
         -Dcheck_slow=true" unit contract fuzz sim
     stage e2e-asan with_host build/test-asan/host/proa tests/e2e -n 3 -m "not heavy"
-    stage tsan c_tests test-tsan "--buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false" unit
+    stage tsan c_tests test-tsan "--buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false" unit threads
     stage e2e-tsan with_host build/test-tsan/host/proa tests/e2e -n 2 -m threads
     if [ "$all" = --all ]; then
         stage statefun statefun

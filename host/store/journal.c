@@ -5,8 +5,8 @@
  * 48 bytes of operations, 56 mark of the epoch before it, 60 zeros, 64 operations, zeros up to a whole page. An
  * operation: kind (1 byte), table (1), bytes of the key (2), bytes of the value (4), key, value. Later formats keep
  * what stands up to byte 12 and at byte 48 in its place.
- * The mark is the CRC-32C of the value that row `epoch` of meta has after that epoch: it tells tables of another
- * history that have come to the same number.
+ * The mark is a hash of the value that row `epoch` of meta has after that epoch: it tells tables of another history
+ * that have come to the same number.
  */
 #include "journal.h"
 
@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -97,12 +98,20 @@ static uint64_t whole_pages(uint64_t bytes)
     return (bytes + JOURNAL_PAGE_BYTES - 1) / JOURNAL_PAGE_BYTES * JOURNAL_PAGE_BYTES;
 }
 
+/* Not a CRC-32C: of a value that ends with its own, as that row does, it is always the same. */
+static uint32_t mark_of(struct slice epoch_row)
+{
+    static const struct hash_key key = {{0}};
+
+    return (uint32_t)hash_siphash64(&key, epoch_row);
+}
+
 /* The mark after an epoch that came after `mark`. */
 static uint32_t mark_after(uint32_t mark, const struct epoch *epoch)
 {
     for (uint32_t i = 0; i < epoch->op_count && epoch->ops[i].table == STORE_META; i++) {
         if (slice_equal(epoch->ops[i].key, SLICE("epoch"))) {
-            return hash_crc32c(0, epoch->ops[i].value);
+            return mark_of(epoch->ops[i].value);
         }
     }
     return mark;
@@ -344,14 +353,13 @@ static enum err_code hand_over(struct replay *replay, const struct scan *scan, u
 
 static enum err_code replay_file(struct replay *replay, const struct scan *scan, struct err *err)
 {
-    uint64_t last = 0; /* of this file */
     uint64_t at = 0;
 
     for (;;) {
         struct header header;
         bool is_there = false;
         enum err_code code = read_record(scan, at, &header, &is_there, err);
-        if (code == ERR_NONE && (!is_there || header.turn != scan->turn || header.number <= last)) {
+        if (code == ERR_NONE && (!is_there || header.turn != scan->turn)) {
             return check_end(scan, at, replay, err);
         }
         if (code == ERR_NONE && header.number > replay->newest.number) {
@@ -361,7 +369,6 @@ static enum err_code replay_file(struct replay *replay, const struct scan *scan,
         if (code != ERR_NONE) {
             return code;
         }
-        last = header.number;
         at += whole_pages(HEADER_BYTES + header.op_bytes);
     }
 }
@@ -394,7 +401,7 @@ enum err_code journal_replay(struct journal *journal, const struct journal_table
     struct scan scans[FILES];
     enum err_code code = ERR_NONE;
 
-    replay.newest = (struct place){tables->number, hash_crc32c(0, tables->epoch_row)};
+    replay.newest = (struct place){tables->number, mark_of(tables->epoch_row)};
     for (uint32_t i = 0; i < FILES && code == ERR_NONE; i++) {
         code = begin_scan(journal, i, &scans[i], err);
     }
@@ -531,6 +538,14 @@ uint64_t journal_used(const struct journal *journal)
 uint64_t journal_bytes(const struct journal *journal)
 {
     return journal->files[0].size + journal->files[1].size;
+}
+
+uint64_t journal_disk_free(const struct journal *journal)
+{
+    struct statvfs disk;
+    const bool is_known = fstatvfs(journal->files[0].fd, &disk) == 0 && disk.f_blocks > 0;
+
+    return is_known ? (uint64_t)disk.f_bavail * disk.f_frsize : UINT64_MAX / 2;
 }
 
 /* ---- open and close ------------------------------------------------------------------------------------------- */

@@ -55,3 +55,5 @@ enum store_apply journal_append(struct journal *journal, const struct epoch *epo
 uint64_t journal_used(const struct journal *journal);
 /* Bytes of both files. */
 uint64_t journal_bytes(const struct journal *journal);
+/* Bytes this user may still write to the files' disk; a great many if unknown. Quotas do not show. Any thread. */
+uint64_t journal_disk_free(const struct journal *journal);

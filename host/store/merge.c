@@ -4,6 +4,8 @@
 #include "check.h"
 #include "store_internal.h"
 
+enum { PIECE_ROWS_MIN = 64, PIECE_BYTES_MIN = 16 << 10 };
+
 /* The rows of both layers in one range, in order, a key once. */
 struct layers_walk {
     const struct merge_view *view;
@@ -81,6 +83,9 @@ static enum err_code read_piece(struct merge *merge, uint32_t first, const struc
     merge->first = first;
     memcpy(merge->ranges, read.ranges + first, (read.range_count - first) * sizeof merge->ranges[0]);
     if (from != NULL) {
+        /* Rows are hidden here, maybe many: to read them one by one, as a short read would, took long. */
+        read.rows_max = read.rows_max < PIECE_ROWS_MIN ? PIECE_ROWS_MIN : read.rows_max;
+        read.bytes_max = read.bytes_max < PIECE_BYTES_MIN ? PIECE_BYTES_MIN : read.bytes_max;
         merge->ranges[0].kind = RANGE_FROM; /* of a prefix too: is_in tells where that ends */
         merge->ranges[0].key = *from;
     }

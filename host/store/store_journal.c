@@ -24,9 +24,10 @@
 enum {
     CHECKPOINT_BYTES = 16 << 20,
     CHECKPOINT_MS = 5000,
-    FULL_FACTOR = 4,  /* so many times the bytes of a checkpoint, and appending waits for the one under way */
-    RETRY_MS = 500,   /* between tries of a checkpoint that does not fit */
-    FIGURES_MS = 100, /* age of figures of the store below: to count them takes system calls */
+    FULL_FACTOR = 4,           /* so many times the bytes of a checkpoint, and appending waits for the one under way */
+    RETRY_MS = 500,            /* between tries of a checkpoint that does not fit */
+    FIGURES_MS = 100,          /* age of figures of the store below: to count them takes system calls */
+    FIGURES_BYTES = 256 << 10, /* that came since: on a small disk they matter */
 };
 
 /* A layer, and who looks at it. */
@@ -56,6 +57,7 @@ struct store_journal {
     struct store_figures figures; /* of the store below */
     uint64_t figures_us;          /* when they were taken */
     uint64_t figures_tries;       /* of checkpoints, at that time */
+    uint64_t figures_pending;     /* bytes on their way below, at that time */
 
     pthread_mutex_t mutex;
     pthread_cond_t stirred; /* anything below changed */
@@ -67,6 +69,7 @@ struct store_journal {
     struct err err;         /* why it failed */
     uint64_t tries;         /* checkpoints tried */
     bool is_wanted;         /* a checkpoint now, whatever the bytes and the time */
+    bool is_journal_full;   /* the newest epoch did not fit into it */
     bool is_journal_held;   /* both of its files are needed: no epoch may come before the frozen layer is gone */
     bool is_ending;
 
@@ -185,16 +188,33 @@ static enum err_code read_rows(struct store *base, const struct effect_read *rea
 
 /* ---- checkpoint ----------------------------------------------------------------------------------------------- */
 
-/* With `appending` and the mutex held, and no frozen layer: the newest becomes that, and the journal's other file is
- * free, because what it held is below. */
+/* With `appending` and the mutex held, and no frozen layer: the newest becomes that. What comes now goes into the
+ * journal's other file, which is free, because what it held is below: see begin_turn. */
 static void freeze(struct store_journal *store)
 {
     store->frozen = store->newest;
     store->newest = held_create();
     store->is_wanted = false;
+    store->used = 0;
+    stir(store);
+}
+
+/* With `appending` held, after a freeze, or when there is nothing to freeze. Not with the mutex: it asks the disk. */
+static void begin_turn(struct store_journal *store)
+{
     journal_turn(store->journal);
     store->has_turn = true;
-    store->used = 0;
+}
+
+/* With the mutex held: that something failed stays, whatever goes well beside it or after it. */
+static void end_try(struct store_journal *store, enum store_apply applied, const struct err *err)
+{
+    if (store->last != STORE_FAILED) {
+        store->last = applied;
+        store->err = *err;
+    }
+    store->tries++;
+    stir(store);
 }
 
 /* Applies the frozen layer below. Its epochs stay readable all the while: first in it, then below. */
@@ -209,16 +229,13 @@ static void apply_frozen(struct store_journal *store)
     free(epoch.ops);
 
     lock(store);
-    store->last = applied;
-    store->err = err;
-    store->tries++;
+    end_try(store, applied, &err);
     struct held *done = NULL;
     if (applied == STORE_APPLIED) {
         done = frozen->pins == 0 ? frozen : NULL; /* else its last reader frees it */
         store->frozen = NULL;
         store->is_journal_held = false;
     }
-    stir(store);
     unlock(store);
     held_destroy(done);
 }
@@ -236,10 +253,14 @@ static void freeze_if_due(struct store_journal *store)
 {
     check(pthread_mutex_lock(&store->appending) == 0);
     lock(store);
-    if (is_due(store, clock_monotonic_us())) {
+    const bool is_frozen = is_due(store, clock_monotonic_us());
+    if (is_frozen) {
         freeze(store);
     }
     unlock(store);
+    if (is_frozen) {
+        begin_turn(store);
+    }
     check(pthread_mutex_unlock(&store->appending) == 0);
 }
 
@@ -358,18 +379,18 @@ static enum store_apply wait_for_room(struct store_journal *store, struct err *e
     return room;
 }
 
-/* With `appending` held: begins a turn of the journal if this is the first epoch, or the file has enough. */
-static void begin_turn(struct store_journal *store)
+/* With `appending` held: the file that is appended to has enough. */
+static void turn_if_due(struct store_journal *store)
 {
     lock(store);
-    if (!store->has_turn) {
-        journal_turn(store->journal);
-        store->has_turn = true;
-    } else if (store->frozen == NULL && store->used >= store->checkpoint_bytes) {
+    const bool is_due = store->frozen == NULL && store->used >= store->checkpoint_bytes;
+    if (is_due) {
         freeze(store);
-        stir(store);
     }
     unlock(store);
+    if (is_due || !store->has_turn) {
+        begin_turn(store);
+    }
 }
 
 /* With `appending` held, the disk being full: tries the other file, which has room of its own. False: it is needed. */
@@ -379,12 +400,11 @@ static bool change_files(struct store_journal *store)
     const bool is_free = store->frozen == NULL;
     if (is_free && store->newest->newest != 0) {
         freeze(store);
-        stir(store);
-    } else if (is_free) {
-        journal_turn(store->journal);
-        store->used = 0;
     }
     unlock(store);
+    if (is_free) {
+        begin_turn(store);
+    }
     return is_free;
 }
 
@@ -410,7 +430,7 @@ static void add_to_layer(struct store_journal *store, const struct epoch *epoch)
 /* With `appending` held. */
 static enum store_apply append(struct store_journal *store, const struct epoch *epoch, struct err *err)
 {
-    begin_turn(store);
+    turn_if_due(store);
     enum store_apply applied = journal_append(store->journal, epoch, err);
     if (applied == STORE_IS_FULL && change_files(store)) {
         applied = journal_append(store->journal, epoch, err);
@@ -418,6 +438,12 @@ static enum store_apply append(struct store_journal *store, const struct epoch *
     if (applied == STORE_APPLIED) {
         add_to_layer(store, epoch);
     }
+    lock(store);
+    store->is_journal_full = applied == STORE_IS_FULL;
+    if (applied == STORE_FAILED) {
+        end_try(store, applied, err);
+    }
+    unlock(store);
     return applied;
 }
 
@@ -446,24 +472,35 @@ static enum store_apply apply(struct store *base, const struct epoch *epoch, str
 
 /* ---- figures -------------------------------------------------------------------------------------------------- */
 
+/* What is on its way below will fit there: twice, because a tree writes pages anew before it gives up the old. */
+static bool has_room(const struct store_journal *store, const struct store_figures *below, uint64_t pending)
+{
+    const uint64_t inside = below->bytes_file > below->bytes_used ? below->bytes_file - below->bytes_used : 0;
+
+    return inside + journal_disk_free(store->journal) >= 2 * pending;
+}
+
 static struct store_figures figures(struct store *base)
 {
     struct store_journal *store = journal_of(base);
     const uint64_t now_us = clock_monotonic_us();
 
     lock(store);
-    const bool is_old = store->figures_tries != store->tries || now_us >= store->figures_us + FIGURES_MS * 1000;
+    const uint64_t pending = store->newest->bytes + (store->frozen == NULL ? 0 : store->frozen->bytes);
+    const bool is_full = store->last == STORE_IS_FULL || store->is_journal_full;
+    const bool is_old = store->figures_tries != store->tries || now_us >= store->figures_us + FIGURES_MS * 1000 ||
+                        pending >= store->figures_pending + FIGURES_BYTES;
     store->figures_tries = store->tries;
     unlock(store);
     if (is_old) {
         store->figures_us = now_us;
+        store->figures_pending = pending;
         store->figures = store_figures(store->below);
+        store->figures.is_short = store->figures.is_short || !has_room(store, &store->figures, pending);
     }
     struct store_figures figures = store->figures;
-    lock(store);
-    figures.bytes_used += store->newest->bytes + (store->frozen == NULL ? 0 : store->frozen->bytes);
-    figures.is_short = figures.is_short || store->last == STORE_IS_FULL;
-    unlock(store);
+    figures.bytes_used += pending;
+    figures.is_short = figures.is_short || is_full;
     check(pthread_mutex_lock(&store->appending) == 0);
     figures.bytes_file += journal_bytes(store->journal);
     check(pthread_mutex_unlock(&store->appending) == 0);
