@@ -172,6 +172,72 @@ def test_damaged_store_is_refused(make_host: Make, zoo: PythonFunctions) -> None
     assert host.wait() != 0
 
 
+def test_what_only_the_journal_has_is_printed_and_gone_on_from(make_host: Make, zoo: PythonFunctions) -> None:
+    host = make_host().configure({"zoo/*": zoo.url}, egresses=("zoo/records",)).start()
+    for number in range(1, 4):
+        assert host.ask("zoo/emit/a", number).json == number
+        assert host.ask("zoo/counter/a", 1).json == number
+        host.kill()
+        printed = host.egress("zoo/records")
+        assert len(printed) == number * (number + 1) // 2
+        assert host.egress("zoo/records") == printed  # to print changes nothing
+        host.start()
+        assert host.metrics()["proa_outbox_records"] == len(printed)
+    host.stop()
+    assert host.egress("zoo/records") == printed
+
+
+def journal_records(folder: Path) -> list[tuple[int, Path, int]]:
+    """Number, file and place of every record of the journal's files, oldest first."""
+    records = []
+    for path in folder.glob("journal.*"):
+        pages = path.read_bytes()
+        for at in range(0, len(pages), 4096):
+            if pages[at : at + 4] == b"PROJ":
+                records.append((int.from_bytes(pages[at + 32 : at + 40], "little"), path, at))
+    return sorted(records, key=lambda record: record[0])
+
+
+def damage(path: Path, at: int) -> None:
+    """Changes one byte."""
+    with path.open("r+b") as file:
+        file.seek(at)
+        byte = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+def test_damaged_journal_is_refused(make_host: Make, zoo: PythonFunctions) -> None:
+    host = make_host().configure({"zoo/*": zoo.url}).start()
+    for number in range(1, 6):
+        assert host.ask("zoo/counter/a", 1).json == number
+    host.kill()
+    _, path, at = journal_records(host.data)[-3]
+    damage(path, at + 70)
+    host.spawn()
+    assert host.wait() != 0
+    assert "corrupt" in host.log and str(host.data) in host.log
+    assert "restore the data folder from a backup" in host.log
+    tool = subprocess.run(
+        [binary(), "egress", "zoo/records", "--data", str(host.data)], capture_output=True, text=True, timeout=60
+    )
+    assert tool.returncode != 0
+    assert f"{path.name} is damaged" in tool.stderr
+    damage(path, at + 70)
+    host.start()
+    assert host.ask("zoo/counter/a", 1).json == 6
+
+
+def test_journal_without_its_other_file_is_refused(make_host: Make, zoo: PythonFunctions) -> None:
+    host = make_host().configure({"zoo/*": zoo.url}).start()
+    host.ask("zoo/counter/a", 1)
+    host.kill()
+    (host.data / "journal.1").unlink()
+    host.spawn()
+    assert host.wait() != 0
+    assert "journal.1 is missing" in host.log
+
+
 def test_copy_of_a_stopped_folder_is_a_backup(host: Host, make_host: Make, zoo: PythonFunctions) -> None:
     host.ask("zoo/counter/a", 5)
     host.stop()
