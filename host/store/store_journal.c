@@ -525,7 +525,7 @@ void store_journal_settle(struct store *base)
     const uint64_t tries = store->tries;
     store->is_wanted = true;
     stir(store);
-    while ((store->frozen != NULL || store->newest->newest != 0) &&
+    while ((store->frozen != NULL || store->newest->newest != 0) && store->last != STORE_FAILED &&
            (store->last == STORE_APPLIED || store->tries == tries)) {
         wait_until(store, clock_monotonic_us() + RETRY_MS * 1000);
     }

@@ -1,105 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * store_journal.c: what only the store with a journal can do or suffer: crashes at any moment, kills, faults of the
- * store below, a full disk, files that are missing or of another time.
+ * store_journal.c: what only the store with a journal can do or suffer: faults of the store below, a full disk, files
+ * that are missing or of another time, sizes.
  */
 #define _GNU_SOURCE /* unshare */
-#include "contract.h"
+#include "journal_bench.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "record.h"
 
-enum { MAP_BYTES = 64 << 20, PAGE = 4096 };
-
-static uint64_t seed;
-
-static uint32_t random_below(uint32_t bound)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (uint32_t)((seed >> 20) % bound);
-}
-
-static int setup(void **state)
-{
-    struct fixture *fixture = calloc(1, sizeof *fixture);
-
-    assert_non_null(fixture);
-    folder_make(fixture->folder, sizeof fixture->folder);
-    *state = fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *fixture = *state;
-
-    epoch_destroy(fixture->epoch);
-    arena_destroy(fixture->arena);
-    store_close(fixture->store);
-    folder_remove(fixture->folder);
-    free(fixture);
-    return 0;
-}
-
-/* How a store is opened. */
-struct how {
-    bool is_durable;
-    bool is_read_only;
-    uint64_t checkpoint_bytes;
-    uint32_t checkpoint_ms;
-};
-static const struct how rarely = {.checkpoint_bytes = UINT32_MAX, .checkpoint_ms = UINT32_MAX};
-
-static enum err_code try_open(struct fixture *fixture, const char *folder, const struct how *how)
-{
-    const struct store_lmdb_options tables = {.folder = folder,
-                                              .map_bytes = MAP_BYTES,
-                                              .is_read_only = how->is_read_only,
-                                              .is_not_durable = !how->is_durable};
-    struct store_journal_options options = {.folder = folder,
-                                            .is_read_only = how->is_read_only,
-                                            .is_not_durable = !how->is_durable,
-                                            .checkpoint_bytes = how->checkpoint_bytes,
-                                            .checkpoint_ms = how->checkpoint_ms};
-    const enum err_code code = store_lmdb_open(&tables, &options.below, &fixture->err);
-
-    assert_null(fixture->store);
-    return code != ERR_NONE ? code : store_journal_open(&options, &fixture->store, &fixture->err);
-}
-
-static void open_store(struct fixture *fixture, const char *folder, const struct how *how)
-{
-    if (try_open(fixture, folder, how) != ERR_NONE) {
-        fail_msg("%s", fixture->err.text);
-    }
-    fixture->number = store_epoch(fixture->store);
-}
-
-static void close_store(struct fixture *fixture)
-{
-    store_close(TAKE(fixture->store));
-}
-
 static void assert_refused(struct fixture *fixture, enum err_code code, const char *text)
 {
     for (int is_read_only = 0; is_read_only < 2; is_read_only++) {
-        struct how how = rarely;
+        struct how how = bench_rarely;
         how.is_read_only = is_read_only != 0;
-        assert_int_equal(try_open(fixture, fixture->folder, &how), code);
+        assert_int_equal(bench_try_open(fixture, fixture->folder, &how), code);
         if (strstr(fixture->err.text, text) == NULL || strstr(fixture->err.text, fixture->folder) == NULL) {
             fail_msg("\"%s\" is not in \"%s\"", text, fixture->err.text);
         }
@@ -112,371 +37,31 @@ static void put_and_commit(struct fixture *fixture, const char *key, const char 
     fixture_commit(fixture);
 }
 
-static void path_of(char *path, size_t size, const char *folder, const char *name)
-{
-    assert_in_range(snprintf(path, size, "%s/%s", folder, name), 1, size - 1);
-}
-
 static void remove_file(const struct fixture *fixture, const char *name)
 {
     char path[512];
 
-    path_of(path, sizeof path, fixture->folder, name);
+    folder_path(path, sizeof path, fixture->folder, name);
     assert_int_equal(unlink(path), 0);
 }
-
-/* A copy of a file as it is now, zeros without blocks of their own. */
-static void copy_file(const char *from_folder, const char *to_folder, const char *name)
-{
-    uint8_t bytes[PAGE];
-    char path[512];
-    off_t at = 0;
-    ssize_t got = 0;
-
-    path_of(path, sizeof path, from_folder, name);
-    const int from = open(path, O_RDONLY);
-    path_of(path, sizeof path, to_folder, name);
-    const int to = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    assert_true(from >= 0 && to >= 0);
-    while ((got = read(from, bytes, sizeof bytes)) > 0) {
-        static const uint8_t zeros[PAGE];
-        if (memcmp(bytes, zeros, (size_t)got) != 0) {
-            assert_int_equal(pwrite(to, bytes, (size_t)got, at), got);
-        }
-        at += got;
-    }
-    assert_int_equal(got, 0);
-    assert_int_equal(ftruncate(to, at), 0);
-    assert_int_equal(close(from), 0);
-    assert_int_equal(close(to), 0);
-}
-
-static const char *const files[] = {"data.mdb", "journal.0", "journal.1", "lock"};
-
-static void copy_folder(const char *from, const char *to)
-{
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        copy_file(from, to, files[i]);
-    }
-}
-
-/* ---- crashes -------------------------------------------------------------------------------------------------- */
-
-enum { KEYS = 16, LIVES = 60, LIFE_EPOCHS = 40, HISTORY = 4 };
-
-/* What the rows must be after an epoch. */
-struct model {
-    uint64_t epoch;
-    uint32_t values[KEYS]; /* 0: no such row */
-    uint64_t mail_first;   /* numbers from here to mail_end have a row */
-    uint64_t mail_end;
-};
-
-static size_t value_of(uint8_t *bytes, uint32_t value)
-{
-    const size_t size = 4 + (value % 7 == 0 ? value % 9000 : value % 50);
-
-    for (size_t i = 0; i < size; i++) {
-        bytes[i] = (uint8_t)(value >> (8 * (i % 4)));
-    }
-    return size;
-}
-
-/* A random epoch into the fixture and the model: some rows of one table, mail that comes in at the end of another and
- * leaves at its beginning. */
-static void fill_epoch(struct fixture *fixture, struct model *model)
-{
-    uint8_t bytes[10000];
-    char key[32];
-
-    for (uint32_t i = random_below(3), from = random_below(KEYS); i > 0; i--) {
-        const uint32_t place = (from + i) % KEYS;
-        const uint32_t value = random_below(3) == 0 ? 0 : 1 + random_below(1000000);
-        (void)snprintf(key, sizeof key, "%u", place);
-        fixture_put_slice(fixture, value == 0 ? OP_DELETE : OP_PUT, STORE_INSTANCE, slice_of(key),
-                          (struct slice){bytes, value == 0 ? 0 : value_of(bytes, value)});
-        model->values[place] = value;
-    }
-    const uint64_t end = model->mail_end;
-    for (uint32_t i = random_below(4); i > 0; i--) {
-        (void)snprintf(key, sizeof key, "%08" PRIu64, model->mail_end++);
-        fixture_put_slice(fixture, OP_APPEND, STORE_MAIL, slice_of(key), slice_of(key));
-    }
-    for (uint32_t i = random_below(4); i > 0 && model->mail_first < end; i--) {
-        (void)snprintf(key, sizeof key, "%08" PRIu64, model->mail_first++);
-        fixture_delete(fixture, STORE_MAIL, key);
-    }
-    model->epoch++;
-}
-
-static bool is_as(struct fixture *fixture, const struct model *model)
-{
-    static const struct read_range ranges[] = {{RANGE_FROM, STORE_INSTANCE, {NULL, 0}},
-                                               {RANGE_FROM, STORE_MAIL, {NULL, 0}}};
-    uint64_t mail = model->mail_first;
-    uint32_t rows = 0;
-
-    fixture_read(fixture, ranges, 2, 10000, 10000000);
-    for (uint32_t i = 0; i < fixture->rows.row_count; i++) {
-        const struct row *row = &fixture->rows.rows[i];
-        uint8_t bytes[10000];
-        char key[32];
-        if (row->range == 1) {
-            (void)snprintf(key, sizeof key, "%08" PRIu64, mail++);
-            if (!slice_equal(row->key, slice_of(key)) || !slice_equal(row->value, slice_of(key))) {
-                return false;
-            }
-            continue;
-        }
-        (void)snprintf(key, sizeof key, "%.*s", (int)row->key.size, (const char *)row->key.data);
-        const uint32_t value = model->values[strtoul(key, NULL, 10)];
-        if (value == 0 || !slice_equal(row->value, (struct slice){bytes, value_of(bytes, value)})) {
-            return false;
-        }
-        rows++;
-    }
-    for (uint32_t i = 0; i < KEYS; i++) {
-        rows -= model->values[i] != 0;
-    }
-    return rows == 0 && mail == model->mail_end && fixture->rows.epoch == model->epoch;
-}
-
-static void assert_is_as(struct fixture *fixture, const struct model *model)
-{
-    assert_int_equal(store_epoch(fixture->store), model->epoch);
-    assert_true(is_as(fixture, model));
-}
-
-static void commit_some(struct fixture *fixture, struct model *model, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        fill_epoch(fixture, model);
-        fixture_commit(fixture);
-    }
-}
-
-/* Where the newest epoch's record stands, and how long it is: found by its number, as only it has it. */
-static bool find_record(const char *folder, uint64_t number, char *path, size_t path_size, off_t *at, off_t *size)
-{
-    for (size_t i = 1; i <= 2; i++) {
-        uint8_t header[64];
-        path_of(path, path_size, folder, files[i]);
-        const int fd = open(path, O_RDONLY);
-        assert_true(fd >= 0);
-        for (*at = 0; pread(fd, header, sizeof header, *at) == (ssize_t)sizeof header; *at += PAGE) {
-            uint64_t found = 0;
-            uint64_t bytes = 0;
-            memcpy(&found, header + 32, sizeof found);
-            memcpy(&bytes, header + 48, sizeof bytes);
-            if (memcmp(header, "PROJ", 4) == 0 && found == number) {
-                *size = (off_t)(sizeof header + bytes);
-                assert_int_equal(close(fd), 0);
-                return true;
-            }
-        }
-        assert_int_equal(close(fd), 0);
-    }
-    return false;
-}
-
-/* Takes a part of the newest record back, as a write that was interrupted would. False: it is in no journal. */
-static bool tear(const char *folder, uint64_t number)
-{
-    char path[512];
-    off_t at = 0;
-    off_t size = 0;
-
-    if (!find_record(folder, number, path, sizeof path, &at, &size)) {
-        return false;
-    }
-    const int fd = open(path, O_RDWR);
-    assert_true(fd >= 0);
-    if (random_below(4) == 0) {
-        assert_int_equal(ftruncate(fd, at + (off_t)random_below((uint32_t)size)), 0);
-    } else {
-        uint8_t byte = 0;
-        const off_t place = at + (off_t)random_below((uint32_t)size);
-        assert_int_equal(pread(fd, &byte, 1, place), 1);
-        byte ^= 1;
-        assert_int_equal(pwrite(fd, &byte, 1, place), 1);
-    }
-    assert_int_equal(close(fd), 0);
-    return true;
-}
-
-/* What a host finds after a crash, and again after the next: the copy of a folder. `before`: one epoch earlier. */
-static void check_copy(struct fixture *fixture, const char *folder, const struct model *before,
-                       const struct model *newest)
-{
-    char again[300];
-    struct how tool = rarely;
-    const struct how often = {.checkpoint_bytes = 1, .checkpoint_ms = UINT32_MAX};
-    const bool is_torn = random_below(2) == 0 && tear(folder, newest->epoch);
-    struct model model = is_torn ? *before : *newest;
-
-    tool.is_read_only = true;
-    open_store(fixture, folder, &tool);
-    assert_is_as(fixture, &model);
-    close_store(fixture);
-    folder_make(again, sizeof again);
-    for (uint32_t crashes = 0; crashes < 3; crashes++) {
-        /* A copy of what recovery left, or began with: whether the crash comes before it or after it. */
-        copy_folder(folder, again);
-        open_store(fixture, folder, random_below(2) == 0 ? &rarely : &often);
-        assert_is_as(fixture, &model);
-        if (random_below(2) == 0) {
-            close_store(fixture);
-            copy_folder(again, folder);
-            open_store(fixture, folder, &rarely);
-            assert_is_as(fixture, &model);
-        }
-        commit_some(fixture, &model, random_below(6));
-        assert_is_as(fixture, &model);
-        store_journal_settle(fixture->store); /* no checkpoint is under way while the copy is made */
-        commit_some(fixture, &model, random_below(3));
-        copy_folder(folder, again);
-        close_store(fixture);
-        copy_folder(again, folder);
-    }
-    open_store(fixture, folder, &rarely);
-    assert_is_as(fixture, &model);
-    close_store(fixture);
-    folder_remove(again);
-}
-
-/* Random lives of a store; at random moments its files are copied as they are, torn or not, and opened. */
-static void test_crash_images(void **state)
-{
-    struct fixture *fixture = *state;
-    struct fixture other = {0};
-    struct model model = {.mail_end = 1, .mail_first = 1};
-    uint32_t copies = 0;
-
-    seed = 0x9e3779b97f4a7c15U;
-    for (uint32_t life = 0; life < LIVES; life++) {
-        open_store(fixture, fixture->folder, &rarely);
-        assert_is_as(fixture, &model);
-        for (uint32_t i = random_below(LIFE_EPOCHS); i > 0; i--) {
-            const struct model before = model;
-            commit_some(fixture, &model, 1);
-            if (random_below(12) == 0) {
-                store_journal_settle(fixture->store);
-            } else if (random_below(8) == 0) {
-                char copy[256];
-                folder_make(copy, sizeof copy);
-                copy_folder(fixture->folder, copy);
-                check_copy(&other, copy, &before, &model);
-                folder_remove(copy);
-                copies++;
-            }
-        }
-        close_store(fixture);
-    }
-    assert_true(copies > 50);
-    arena_destroy(other.arena);
-}
-
-/* ---- killed --------------------------------------------------------------------------------------------------- */
-
-enum { KILL_ROWS = 10, KILLS = 40 };
-
-/* Commits epochs for ever: each puts its number into rows of two tables, lets mail come and go, and is told. */
-NO_RETURN static void commit_until_killed(struct fixture *fixture, int fd)
-{
-    const struct how how = {.checkpoint_bytes = 3 * PAGE, .checkpoint_ms = 3};
-
-    open_store(fixture, fixture->folder, &how);
-    for (;;) {
-        const uint64_t number = fixture->number + 1;
-        const struct slice value = {(const uint8_t *)&number, sizeof number};
-        char key[32];
-        for (int i = 0; i < KILL_ROWS; i++) {
-            (void)snprintf(key, sizeof key, "%d", i);
-            fixture_put_slice(fixture, OP_PUT, i % 2 == 0 ? STORE_INSTANCE : STORE_STATE, slice_of(key), value);
-        }
-        (void)snprintf(key, sizeof key, "%08" PRIu64, number);
-        fixture_put_slice(fixture, OP_APPEND, STORE_MAIL, slice_of(key), value);
-        if (number > 2) {
-            (void)snprintf(key, sizeof key, "%08" PRIu64, number - 2);
-            fixture_delete(fixture, STORE_MAIL, key);
-        }
-        fixture_commit(fixture);
-        if (write(fd, &number, sizeof number) != sizeof number) {
-            _exit(1);
-        }
-    }
-}
-
-static void assert_whole(struct fixture *fixture, uint64_t told)
-{
-    const uint64_t newest = store_epoch(fixture->store);
-    const struct slice value = {(const uint8_t *)&newest, sizeof newest};
-    const struct read_range ranges[] = {{RANGE_FROM, STORE_INSTANCE, SLICE_EMPTY},
-                                        {RANGE_FROM, STORE_STATE, SLICE_EMPTY}};
-    char last[64];
-
-    assert_true(newest == told || newest == told + 1); /* on disk before it is told, so it may be one ahead */
-    fixture_read(fixture, ranges, 2, 1000, 100000);
-    assert_int_equal(fixture->rows.row_count, KILL_ROWS);
-    for (uint32_t i = 0; i < KILL_ROWS; i++) {
-        assert_true(slice_equal(fixture->rows.rows[i].value, value));
-    }
-    (void)snprintf(last, sizeof last, "%08" PRIu64 " %08" PRIu64, newest - 1, newest);
-    fixture_range(fixture, RANGE_FROM, STORE_MAIL, "");
-    assert_keys(fixture, last);
-}
-
-static void test_killed_at_checkpoints(void **state)
-{
-    struct fixture *fixture = *state;
-    uint64_t told = 0;
-
-    seed = 1;
-    for (uint32_t round = 0; round < KILLS; round++) {
-        int fds[2];
-        assert_int_equal(pipe(fds), 0);
-        const pid_t child = fork();
-        assert_true(child >= 0);
-        if (child == 0) {
-            commit_until_killed(fixture, fds[1]);
-        }
-        assert_int_equal(close(fds[1]), 0);
-        for (uint32_t i = 2 + random_below(40); i > 0; i--) {
-            assert_int_equal(read(fds[0], &told, sizeof told), sizeof told);
-        }
-        assert_int_equal(kill(child, SIGKILL), 0);
-        while (read(fds[0], &told, sizeof told) == sizeof told) {
-        }
-        int status = 0;
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_true(WIFSIGNALED(status));
-        assert_int_equal(close(fds[0]), 0);
-        struct how how = rarely;
-        how.is_read_only = round % 2 == 0;
-        open_store(fixture, fixture->folder, &how);
-        assert_whole(fixture, told);
-        close_store(fixture);
-    }
-}
-
 /* ---- files ---------------------------------------------------------------------------------------------------- */
 
 static void test_folder_of_a_version_before(void **state)
 {
     struct fixture *fixture = *state;
-    const struct store_lmdb_options tables = {.folder = fixture->folder, .map_bytes = MAP_BYTES};
-    struct how tool = rarely;
+    const struct store_lmdb_options tables = {.folder = fixture->folder, .map_bytes = BENCH_MAP_BYTES};
+    struct how tool = bench_rarely;
 
     assert_int_equal(store_lmdb_open(&tables, &fixture->store, &fixture->err), ERR_NONE);
     put_and_commit(fixture, "a", "1");
     put_and_commit(fixture, "b", "2");
-    close_store(fixture);
+    bench_close(fixture);
     tool.is_read_only = true;
-    open_store(fixture, fixture->folder, &tool);
+    bench_open(fixture, fixture->folder, &tool);
     fixture_range(fixture, RANGE_FROM, STORE_INSTANCE, "");
     assert_keys(fixture, "a b");
-    close_store(fixture);
-    open_store(fixture, fixture->folder, &rarely);
+    bench_close(fixture);
+    bench_open(fixture, fixture->folder, &bench_rarely);
     put_and_commit(fixture, "c", "3");
     fixture_range(fixture, RANGE_FROM, STORE_INSTANCE, "");
     assert_keys(fixture, "a b c");
@@ -487,19 +72,19 @@ static void test_folder_of_a_version_before(void **state)
 static void test_closed_store_is_in_the_tables(void **state)
 {
     struct fixture *fixture = *state;
-    const struct store_lmdb_options tables = {.folder = fixture->folder, .map_bytes = MAP_BYTES};
+    const struct store_lmdb_options tables = {.folder = fixture->folder, .map_bytes = BENCH_MAP_BYTES};
 
-    open_store(fixture, fixture->folder, &rarely);
+    bench_open(fixture, fixture->folder, &bench_rarely);
     put_and_commit(fixture, "a", "1");
     put_and_commit(fixture, "b", "2");
-    close_store(fixture);
+    bench_close(fixture);
     assert_int_equal(store_lmdb_open(&tables, &fixture->store, &fixture->err), ERR_NONE);
     fixture_range(fixture, RANGE_FROM, STORE_INSTANCE, "");
     assert_keys(fixture, "a b");
     assert_int_equal(store_epoch(fixture->store), 2);
     put_and_commit(fixture, "c", "3");
-    close_store(fixture);
-    open_store(fixture, fixture->folder, &rarely); /* the journal's own epochs are old */
+    bench_close(fixture);
+    bench_open(fixture, fixture->folder, &bench_rarely); /* the journal's own epochs are old */
     fixture_range(fixture, RANGE_FROM, STORE_INSTANCE, "");
     assert_keys(fixture, "a b c");
 }
@@ -510,9 +95,9 @@ static void crash(struct fixture *fixture)
     char copy[256];
 
     folder_make(copy, sizeof copy);
-    copy_folder(fixture->folder, copy);
-    close_store(fixture);
-    copy_folder(copy, fixture->folder);
+    folder_copy(fixture->folder, copy);
+    bench_close(fixture);
+    folder_copy(copy, fixture->folder);
     folder_remove(copy);
 }
 
@@ -522,27 +107,27 @@ static void test_files_of_different_times(void **state)
     char backup[256];
 
     folder_make(backup, sizeof backup);
-    open_store(fixture, fixture->folder, &rarely);
+    bench_open(fixture, fixture->folder, &bench_rarely);
     put_and_commit(fixture, "a", "1");
     crash(fixture);
-    copy_folder(fixture->folder, backup); /* the tables have none of it */
+    folder_copy(fixture->folder, backup); /* the tables have none of it */
     for (int i = 0; i < 3; i++) {
-        open_store(fixture, fixture->folder, &rarely);
+        bench_open(fixture, fixture->folder, &bench_rarely);
         put_and_commit(fixture, "b", "2");
         put_and_commit(fixture, "c", "3");
         crash(fixture);
     }
-    copy_file(backup, fixture->folder, "data.mdb");
+    folder_copy_file(backup, fixture->folder, "data.mdb");
     assert_refused(fixture, ERR_CORRUPT, "restore the data folder, whole, from a backup");
-    copy_folder(backup, fixture->folder); /* which does it */
-    open_store(fixture, fixture->folder, &rarely);
+    folder_copy(backup, fixture->folder); /* which does it */
+    bench_open(fixture, fixture->folder, &bench_rarely);
     fixture_range(fixture, RANGE_FROM, STORE_INSTANCE, "");
     assert_keys(fixture, "a");
     put_and_commit(fixture, "d", "4");
-    close_store(fixture);
-    copy_file(backup, fixture->folder, "journal.0"); /* tables that are newer have all of it */
-    copy_file(backup, fixture->folder, "journal.1");
-    open_store(fixture, fixture->folder, &rarely);
+    bench_close(fixture);
+    folder_copy_file(backup, fixture->folder, "journal.0"); /* tables that are newer have all of it */
+    folder_copy_file(backup, fixture->folder, "journal.1");
+    bench_open(fixture, fixture->folder, &bench_rarely);
     fixture_range(fixture, RANGE_FROM, STORE_INSTANCE, "");
     assert_keys(fixture, "a d");
     put_and_commit(fixture, "e", "5");
@@ -557,10 +142,10 @@ static void test_files_of_different_times(void **state)
 static void test_tables_that_went_on_alone(void **state)
 {
     struct fixture *fixture = *state;
-    const struct store_lmdb_options tables = {.folder = fixture->folder, .map_bytes = MAP_BYTES};
+    const struct store_lmdb_options tables = {.folder = fixture->folder, .map_bytes = BENCH_MAP_BYTES};
     struct buf row;
 
-    open_store(fixture, fixture->folder, &rarely);
+    bench_open(fixture, fixture->folder, &bench_rarely);
     for (int i = 0; i < 4; i++) {
         put_and_commit(fixture, "a", "1");
     }
@@ -574,7 +159,7 @@ static void test_tables_that_went_on_alone(void **state)
     assert_int_equal(store_apply(fixture->store, fixture->epoch, &fixture->err), STORE_APPLIED);
     fixture_drop(fixture);
     buf_done(&row);
-    close_store(fixture);
+    bench_close(fixture);
     assert_refused(fixture, ERR_CORRUPT, "epoch 3 belongs to another epoch 2 than the store has");
 }
 
@@ -582,20 +167,20 @@ static void test_one_host_a_folder(void **state)
 {
     struct fixture *fixture = *state;
     struct fixture other = {0};
-    struct how tool = rarely;
+    struct how tool = bench_rarely;
 
-    open_store(fixture, fixture->folder, &rarely);
+    bench_open(fixture, fixture->folder, &bench_rarely);
     put_and_commit(fixture, "a", "1");
-    assert_int_equal(try_open(&other, fixture->folder, &rarely), ERR_IN_USE);
+    assert_int_equal(bench_try_open(&other, fixture->folder, &bench_rarely), ERR_IN_USE);
     tool.is_read_only = true;
-    assert_int_equal(try_open(&other, fixture->folder, &tool), ERR_IN_USE);
+    assert_int_equal(bench_try_open(&other, fixture->folder, &tool), ERR_IN_USE);
     put_and_commit(fixture, "b", "1"); /* the refused ones did no harm */
     crash(fixture);
-    open_store(fixture, fixture->folder, &tool);
-    open_store(&other, fixture->folder, &tool);
+    bench_open(fixture, fixture->folder, &tool);
+    bench_open(&other, fixture->folder, &tool);
     fixture_range(&other, RANGE_FROM, STORE_INSTANCE, "");
     assert_keys(&other, "a b");
-    close_store(&other);
+    bench_close(&other);
     arena_destroy(other.arena);
 }
 
@@ -649,7 +234,7 @@ static void test_reads_over_what_is_gone(void **state)
     struct fixture *fixture = *state;
     char key[32];
 
-    open_store(fixture, fixture->folder, &rarely);
+    bench_open(fixture, fixture->folder, &bench_rarely);
     for (int is_delete = 0; is_delete < 2; is_delete++) {
         for (uint32_t i = 0; i < ROWS; i++) {
             (void)snprintf(key, sizeof key, "%08u", i);
@@ -683,7 +268,7 @@ static void test_appends_out_of_order(void **state)
 {
     struct fixture *fixture = *state;
 
-    open_store(fixture, fixture->folder, &rarely);
+    bench_open(fixture, fixture->folder, &bench_rarely);
     append(fixture, "3");
     fixture_commit(fixture);
     for (int i = 0; i < 4; i++) {
@@ -696,7 +281,7 @@ static void test_appends_out_of_order(void **state)
             store_journal_settle(fixture->store);
         } else {
             crash(fixture);
-            open_store(fixture, fixture->folder, &rarely);
+            bench_open(fixture, fixture->folder, &bench_rarely);
         }
     }
     /* A key is free again when the row is gone, and above it too. */
@@ -711,7 +296,7 @@ static void test_appends_out_of_order(void **state)
     append(fixture, "3");
     fixture_commit(fixture);
     crash(fixture);
-    open_store(fixture, fixture->folder, &rarely);
+    bench_open(fixture, fixture->folder, &bench_rarely);
     fixture_range(fixture, RANGE_FROM, STORE_MAIL, "");
     assert_keys(fixture, "1 3");
 }
@@ -748,12 +333,19 @@ static void test_checkpoint_does_not_fit(void **state)
     fixture_commit(fixture);
     fixture_range(fixture, RANGE_FROM, STORE_INSTANCE, "");
     assert_keys(fixture, "b");
-    close_store(fixture); /* what could not be stored stays in the journal: */
+    bench_close(fixture); /* what could not be stored stays in the journal: */
     twin = store_memory_create();
     struct store_journal_options options = {
         .folder = fixture->folder, .below = twin, .is_not_durable = true, .checkpoint_ms = UINT32_MAX};
     store_memory_fail_next(twin, STORE_IS_FULL, false, 1);
+    char path[512];
+    const struct timespec long_ago[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    struct stat stat_of;
+    folder_path(path, sizeof path, fixture->folder, "journal.1"); /* it has the newest epoch */
+    assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
     assert_int_equal(store_journal_open(&options, &fixture->store, &fixture->err), ERR_NONE);
+    assert_int_equal(stat(path, &stat_of), 0);
+    assert_true(stat_of.st_mtime != 1); /* it was written again, and synced, before anything can be promised of it */
     assert_int_equal(store_epoch(fixture->store), 3);
     fixture_range(fixture, RANGE_FROM, STORE_INSTANCE, "");
     assert_keys(fixture, "b");
@@ -773,7 +365,7 @@ static void test_start_that_does_not_fit(void **state)
     store_memory_fail_next(twin, STORE_IS_FULL, false, UINT32_MAX);
     store_journal_settle(fixture->store);
     put_and_commit(fixture, "b", "2"); /* into the other file */
-    close_store(fixture);
+    bench_close(fixture);
     for (int crashes = 0; crashes < 3; crashes++) {
         twin = store_memory_create();
         store_memory_fail_next(twin, STORE_IS_FULL, false, UINT32_MAX);
@@ -788,10 +380,10 @@ static void test_start_that_does_not_fit(void **state)
         assert_keys(fixture, "a b");
         if (crashes < 2) {
             fixture_drop(fixture);
-            close_store(fixture);
+            bench_close(fixture);
         }
     }
-    close_store(fixture);
+    bench_close(fixture);
     twin = open_twin(fixture, UINT32_MAX);
     assert_int_equal(store_memory_count(twin, STORE_INSTANCE), 2);
     assert_int_equal(store_apply(fixture->store, fixture->epoch, &fixture->err), STORE_APPLIED);
@@ -802,7 +394,7 @@ static void test_start_that_does_not_fit(void **state)
 static void test_journal_waits_for_the_checkpoint(void **state)
 {
     struct fixture *fixture = *state;
-    struct store *twin = open_twin(fixture, 2 * PAGE);
+    struct store *twin = open_twin(fixture, 2 * BENCH_PAGE);
     enum store_apply applied = STORE_APPLIED;
     uint32_t count = 0;
 
@@ -844,14 +436,42 @@ static void test_checkpoint_fails(void **state)
             fixture_drop(fixture);
             fixture->number--;
         }
-        close_store(fixture);
+        bench_close(fixture);
         twin = open_twin(fixture, UINT32_MAX);
         assert_int_equal(store_epoch(fixture->store), 1);
         assert_int_equal(store_memory_count(twin, STORE_INSTANCE), 1);
-        close_store(fixture);
+        bench_close(fixture);
         remove_file(fixture, "journal.0");
         remove_file(fixture, "journal.1");
     }
+}
+
+/* After a write error what is on disk is unknown: no later epoch may be promised, whatever becomes of it. */
+static void test_append_fails(void **state)
+{
+    struct fixture *fixture = *state;
+    struct rlimit limit;
+    struct store *twin = open_twin(fixture, UINT32_MAX);
+
+    put_and_commit(fixture, "a", "1");
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    const struct rlimit small = {.rlim_cur = BENCH_PAGE, .rlim_max = limit.rlim_max};
+    assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    fixture_put(fixture, STORE_INSTANCE, "b", "2");
+    const enum store_apply applied = fixture_apply(fixture);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_int_equal(applied, STORE_FAILED);
+    assert_non_null(strstr(fixture->err.text, "epoch 2: the journal cannot be written: File too large"));
+    assert_int_equal(store_apply(fixture->store, fixture->epoch, &fixture->err), STORE_FAILED);
+    store_journal_settle(fixture->store);
+    assert_int_equal(store_apply(fixture->store, fixture->epoch, &fixture->err), STORE_FAILED);
+    fixture_drop(fixture);
+    fixture_range(fixture, RANGE_FROM, STORE_INSTANCE, "");
+    assert_keys(fixture, "a");
+    bench_close(fixture);
+    twin = open_twin(fixture, UINT32_MAX);
+    assert_int_equal(store_memory_count(twin, STORE_INSTANCE), 1);
 }
 
 static void test_start_fails(void **state)
@@ -860,7 +480,7 @@ static void test_start_fails(void **state)
 
     (void)open_twin(fixture, UINT32_MAX);
     put_and_commit(fixture, "a", "1");
-    close_store(fixture);
+    bench_close(fixture);
     struct store_journal_options options = {.folder = fixture->folder, .below = store_memory_create()};
     store_memory_fail_next(options.below, STORE_FAILED, false, 1);
     assert_int_equal(store_journal_open(&options, &fixture->store, &fixture->err), ERR_SYSTEM);
@@ -877,10 +497,10 @@ static void test_start_fails(void **state)
 /* A file beside the store that takes the disk's room but for `left` bytes. */
 static void hog(const struct fixture *fixture, uint64_t left)
 {
-    static const uint8_t zeros[PAGE];
+    static const uint8_t zeros[BENCH_PAGE];
     char path[512];
 
-    path_of(path, sizeof path, fixture->folder, "hog");
+    folder_path(path, sizeof path, fixture->folder, "hog");
     const int fd = open(path, O_RDWR | O_CREAT, 0600);
     assert_true(fd >= 0);
     off_t size = lseek(fd, 0, SEEK_END);
@@ -962,7 +582,7 @@ static void check_full_disk(struct fixture *fixture, uint64_t left, bool is_poli
     uint32_t first = 0;
     uint32_t end = 0;
 
-    open_store(fixture, fixture->folder, &how);
+    bench_open(fixture, fixture->folder, &how);
     for (; end < 10; end++) {
         put_chunk(fixture, end);
         fixture_commit(fixture);
@@ -979,12 +599,12 @@ static void check_full_disk(struct fixture *fixture, uint64_t left, bool is_poli
     assert_chunks(fixture, first, end);
     for (int starts = 0; starts < 3; starts++) {
         if (starts == 1) {
-            close_store(fixture);
+            bench_close(fixture);
         } else if (starts == 2) {
             const pid_t child = fork(); /* a host that is killed, as it cannot be copied here */
             assert_true(child >= 0);
             if (child == 0) {
-                open_store(fixture, fixture->folder, &how);
+                bench_open(fixture, fixture->folder, &how);
                 fixture_delete(fixture, STORE_STATE, "nothing");
                 (void)fixture_apply(fixture);
                 (void)raise(SIGKILL);
@@ -995,7 +615,7 @@ static void check_full_disk(struct fixture *fixture, uint64_t left, bool is_poli
             if (!is_polite) {
                 hog(fixture, 0);
             }
-            open_store(fixture, fixture->folder, &how); /* a host can start on a full disk */
+            bench_open(fixture, fixture->folder, &how); /* a host can start on a full disk */
         }
         assert_chunks(fixture, first, end);
         for (uint32_t i = 0; i < 3 && is_polite; i++) { /* what is inside can go */
@@ -1007,7 +627,7 @@ static void check_full_disk(struct fixture *fixture, uint64_t left, bool is_poli
             assert_chunks(fixture, first, end);
         }
         if (starts == 1) {
-            close_store(fixture);
+            bench_close(fixture);
         }
     }
     remove_file(fixture, "hog");
@@ -1019,10 +639,10 @@ static void check_full_disk(struct fixture *fixture, uint64_t left, bool is_poli
     assert_chunks(fixture, first, end);
     store_journal_settle(fixture->store);
     assert_false(store_figures(fixture->store).is_short);
-    close_store(fixture);
-    open_store(fixture, fixture->folder, &rarely);
+    bench_close(fixture);
+    bench_open(fixture, fixture->folder, &bench_rarely);
     assert_chunks(fixture, first, end);
-    close_store(fixture);
+    bench_close(fixture);
     assert_int_equal(umount(fixture->folder), 0);
 }
 
@@ -1051,13 +671,11 @@ static void test_full_disk(void **state)
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-#define JOURNAL_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define JOURNAL_TEST(test) cmocka_unit_test_setup_teardown(test, bench_setup, bench_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        JOURNAL_TEST(test_crash_images),
-        JOURNAL_TEST(test_killed_at_checkpoints),
         JOURNAL_TEST(test_folder_of_a_version_before),
         JOURNAL_TEST(test_closed_store_is_in_the_tables),
         JOURNAL_TEST(test_files_of_different_times),
@@ -1070,6 +688,7 @@ int main(void)
         JOURNAL_TEST(test_start_that_does_not_fit),
         JOURNAL_TEST(test_journal_waits_for_the_checkpoint),
         JOURNAL_TEST(test_checkpoint_fails),
+        JOURNAL_TEST(test_append_fails),
         JOURNAL_TEST(test_start_fails),
         JOURNAL_TEST(test_full_disk),
     };

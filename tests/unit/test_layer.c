@@ -99,43 +99,61 @@ static void a_row_is_seen_as_of_an_epoch(void **state)
     layer_destroy(layer);
 }
 
+/* By epoch, table and key: the epoch of the version; 0: none. */
+typedef uint64_t versions[EPOCHS + 1][TABLES][KEYS];
+
+static struct layer *random_layer(versions newest)
+{
+    struct layer *layer = layer_create();
+    char name[16];
+
+    for (uint64_t epoch = 1; epoch <= EPOCHS; epoch++) {
+        memcpy(newest[epoch], newest[epoch - 1], sizeof newest[0]);
+        for (uint32_t changes = random_below(6); changes > 0; changes--) {
+            const uint32_t table = random_below(TABLES);
+            const uint32_t key = random_below(KEYS);
+            if (newest[epoch][table][key] != epoch) {
+                newest[epoch][table][key] = epoch;
+                const struct op op = {random_below(2) == 0 ? OP_PUT : OP_DELETE, tables[table],
+                                      key_of(name, sizeof name, key), SLICE_EMPTY};
+                layer_add(layer, &op, epoch);
+            }
+        }
+    }
+    return layer;
+}
+
+/* The keys of one table as of one epoch, from one of them on. */
+static void compare(const struct layer *layer, versions newest, uint64_t epoch, uint32_t table)
+{
+    const uint32_t from = random_below(KEYS);
+    char name[16];
+    const struct layer_row *row = layer_seek(layer, tables[table], key_of(name, sizeof name, from), epoch);
+
+    for (uint32_t key = from; key < KEYS; key++) {
+        if (newest[epoch][table][key] != 0) {
+            assert_non_null(row);
+            assert_true(slice_equal(row->key, key_of(name, sizeof name, key)));
+            assert_int_equal(row->epoch, newest[epoch][table][key]);
+            row = layer_next(layer, row, epoch);
+        }
+    }
+    assert_null(row);
+}
+
 /* Random changes against a plain table of who wrote what when; every key, as of every epoch. */
 static void every_version_is_found(void **state)
 {
-    static uint64_t newest[EPOCHS + 1][TABLES][KEYS]; /* the epoch of the version; 0: none */
-    char name[16];
+    static versions newest;
 
     (void)state;
     for (uint64_t number = 0; number < SEEDS; number++) {
-        struct layer *layer = layer_create();
         begin_random(number);
         memset(newest, 0, sizeof newest);
-        for (uint64_t epoch = 1; epoch <= EPOCHS; epoch++) {
-            memcpy(newest[epoch], newest[epoch - 1], sizeof newest[0]);
-            for (uint32_t changes = random_below(6); changes > 0; changes--) {
-                const uint32_t table = random_below(TABLES);
-                const uint32_t key = random_below(KEYS);
-                if (newest[epoch][table][key] != epoch) {
-                    newest[epoch][table][key] = epoch;
-                    const struct op op = {random_below(2) == 0 ? OP_PUT : OP_DELETE, tables[table],
-                                          key_of(name, sizeof name, key), SLICE_EMPTY};
-                    layer_add(layer, &op, epoch);
-                }
-            }
-        }
+        struct layer *layer = random_layer(newest);
         for (uint64_t epoch = 0; epoch <= EPOCHS; epoch++) {
             for (uint32_t table = 0; table < TABLES; table++) {
-                const uint32_t from = random_below(KEYS);
-                const struct layer_row *row = layer_seek(layer, tables[table], key_of(name, sizeof name, from), epoch);
-                for (uint32_t key = from; key < KEYS; key++) {
-                    if (newest[epoch][table][key] != 0) {
-                        assert_non_null(row);
-                        assert_true(slice_equal(row->key, key_of(name, sizeof name, key)));
-                        assert_int_equal(row->epoch, newest[epoch][table][key]);
-                        row = layer_next(layer, row, epoch);
-                    }
-                }
-                assert_null(row);
+                compare(layer, newest, epoch, table);
             }
         }
         layer_destroy(layer);
