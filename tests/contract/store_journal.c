@@ -7,6 +7,7 @@
 #include "journal_bench.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,9 +16,11 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "record.h"
+#include "thread.h"
 
 static void assert_refused(struct fixture *fixture, enum err_code code, const char *text)
 {
@@ -492,6 +495,123 @@ static void test_start_fails(void **state)
     assert_int_equal(store_memory_count(twin, STORE_INSTANCE), 1);
 }
 
+/* ---- a slow reader --------------------------------------------------------------------------------------------- */
+
+enum { LOOK_MS = 200 };
+
+/* A store below whose reads take until the test lets them go, or until something is applied meanwhile. */
+struct slow {
+    struct store store;
+    struct store *twin;
+    pthread_mutex_t mutex;
+    pthread_cond_t stirred;
+    uint32_t held; /* reads that wait */
+    bool is_slow;
+    bool is_applied; /* while a read waited */
+};
+
+static enum store_apply slow_apply(struct store *base, const struct epoch *epoch, struct err *err)
+{
+    struct slow *slow = (struct slow *)(void *)base;
+
+    (void)pthread_mutex_lock(&slow->mutex);
+    const enum store_apply applied = store_apply(slow->twin, epoch, err);
+    slow->is_applied = slow->is_applied || slow->held > 0;
+    slow->is_slow = false;
+    (void)pthread_cond_broadcast(&slow->stirred);
+    (void)pthread_mutex_unlock(&slow->mutex);
+    return applied;
+}
+
+static enum err_code slow_read(struct store *base, const struct effect_read *read, struct arena *arena,
+                               struct input_rows *out, struct err *err)
+{
+    struct slow *slow = (struct slow *)(void *)base;
+
+    (void)pthread_mutex_lock(&slow->mutex);
+    slow->held++;
+    (void)pthread_cond_broadcast(&slow->stirred);
+    while (slow->is_slow) {
+        (void)pthread_cond_wait(&slow->stirred, &slow->mutex);
+    }
+    slow->held--;
+    const enum err_code code = store_read(slow->twin, read, arena, out, err);
+    (void)pthread_mutex_unlock(&slow->mutex);
+    return code;
+}
+
+static struct store_figures slow_figures(struct store *base)
+{
+    return store_figures(((struct slow *)(void *)base)->twin);
+}
+
+static uint64_t slow_epoch(struct store *base)
+{
+    return store_epoch(((struct slow *)(void *)base)->twin);
+}
+
+static void slow_close(struct store *base)
+{
+    store_close(((struct slow *)(void *)base)->twin);
+}
+
+static void read_slowly(void *context)
+{
+    fixture_range(context, RANGE_FROM, STORE_INSTANCE, "");
+}
+
+/* The tables may not move on to epochs that are newer than a read that looks at them. */
+static void test_checkpoint_waits_for_a_reader(void **state)
+{
+    static const struct store_vtable vtable = {slow_apply, slow_figures, slow_epoch, slow_read, slow_close};
+    struct slow slow = {.store = {&vtable},
+                        .twin = store_memory_create(),
+                        .mutex = PTHREAD_MUTEX_INITIALIZER,
+                        .stirred = PTHREAD_COND_INITIALIZER};
+    struct fixture *fixture = *state;
+    const struct store_journal_options options = {.folder = fixture->folder,
+                                                  .below = &slow.store,
+                                                  .is_not_durable = true,
+                                                  .checkpoint_bytes = 2 * BENCH_PAGE,
+                                                  .checkpoint_ms = UINT32_MAX};
+    struct fixture reader = {0};
+    struct thread thread;
+    struct timespec until;
+
+    assert_int_equal(store_journal_open(&options, &fixture->store, &fixture->err), ERR_NONE);
+    reader.store = fixture->store;
+    put_and_commit(fixture, "a", "1");
+    slow.is_slow = true;
+    assert_int_equal(thread_start(&thread, "reader", read_slowly, &reader, &fixture->err), ERR_NONE);
+    (void)pthread_mutex_lock(&slow.mutex);
+    while (slow.held == 0) {
+        (void)pthread_cond_wait(&slow.stirred, &slow.mutex);
+    }
+    (void)pthread_mutex_unlock(&slow.mutex);
+    put_and_commit(fixture, "b", "2"); /* the reader's layer gets it, and is frozen by the next */
+    put_and_commit(fixture, "c", "3");
+    /* A checkpoint that does not wait comes now; that one waits cannot be waited for. */
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &until), 0);
+    until.tv_nsec += LOOK_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    (void)pthread_mutex_lock(&slow.mutex);
+    while (slow.is_slow && pthread_cond_timedwait(&slow.stirred, &slow.mutex, &until) == 0) {
+    }
+    const bool is_applied = slow.is_applied;
+    slow.is_slow = false;
+    (void)pthread_cond_broadcast(&slow.stirred);
+    (void)pthread_mutex_unlock(&slow.mutex);
+    thread_join(&thread);
+    assert_false(is_applied);
+    assert_keys(&reader, "a");
+    assert_int_equal(reader.rows.epoch, 1);
+    arena_destroy(reader.arena);
+    store_journal_settle(fixture->store);
+    assert_int_equal(store_memory_count(slow.twin, STORE_INSTANCE), 3);
+    bench_close(fixture);
+}
+
 /* ---- full disk ------------------------------------------------------------------------------------------------ */
 
 /* A file beside the store that takes the disk's room but for `left` bytes. */
@@ -690,6 +810,7 @@ int main(void)
         JOURNAL_TEST(test_checkpoint_fails),
         JOURNAL_TEST(test_append_fails),
         JOURNAL_TEST(test_start_fails),
+        JOURNAL_TEST(test_checkpoint_waits_for_a_reader),
         JOURNAL_TEST(test_full_disk),
     };
 
