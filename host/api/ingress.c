@@ -299,8 +299,7 @@ static enum err_code get_target(struct ingress *ingress, const struct resource *
                        resource->path, path->count - resource->before);
     }
     for (uint32_t i = SPACE; i <= ID; i++) {
-        const struct slice raw = segments[i];
-        if (raw.size > 0 && memchr(raw.data, '#', raw.size) != NULL) {
+        if (slice_has(segments[i], '#')) {
             return err_set(err, ERR_BAD_PATH,
                            "the path holds a #, which begins a fragment and is never sent; within an id write %%23");
         }
@@ -310,7 +309,7 @@ static enum err_code get_target(struct ingress *ingress, const struct resource *
         path_decode(segments[ID], "id", &ingress->memory, &out->id, err) != ERR_NONE) {
         return err->code;
     }
-    if (memchr(out->space.data, '/', out->space.size) != NULL || memchr(out->name.data, '/', out->name.size) != NULL) {
+    if (slice_has(out->space, '/') || slice_has(out->name, '/')) {
         return err_set(err, ERR_BAD_PATH, "namespace and name may not hold a slash; only the id may (as %%2F)");
     }
     if (address_is_host_namespace(out->space)) {
@@ -322,9 +321,8 @@ static enum err_code get_target(struct ingress *ingress, const struct resource *
 
 static enum err_code unknown_parameter(const struct resource *resource, struct slice name, struct err *err)
 {
-    return err_set(err, ERR_BAD_REQUEST, "there is no parameter \"%.*s\"; this path takes %s%s",
-                   (int)(name.size < 100 ? name.size : 100), (const char *)name.data,
-                   resource->parameter == NULL ? "none" : resource->parameter,
+    return err_set(err, ERR_BAD_REQUEST, "there is no parameter \"%.*s\"; this path takes %s%s", slice_shown(name, 100),
+                   (const char *)name.data, resource->parameter == NULL ? "none" : resource->parameter,
                    resource->parameter == NULL ? "" : " only");
 }
 
@@ -348,7 +346,7 @@ static enum err_code get_parameters(const struct resource *resource, struct slic
             return err_set(
                 err, ERR_BAD_REQUEST,
                 "the parameter %s must be an integer and one of ms, s, m, h, d, such as %s=10s, not \"%.*s\"",
-                resource->parameter, resource->parameter, (int)(value.size < 100 ? value.size : 100),
+                resource->parameter, resource->parameter, slice_shown(value, 100),
                 value.size == 0 ? "" : (const char *)value.data);
         }
         has_come = true;
@@ -390,9 +388,9 @@ static enum err_code find_function(const struct ingress *ingress, const struct a
         return ERR_NONE;
     }
     hint_function(ingress->options.registry, target->space, target->name, hint, sizeof hint);
-    return err_set(err, ERR_UNKNOWN_FUNCTION, "no endpoint serves %.*s/%.*s; %s",
-                   (int)(target->space.size < 64 ? target->space.size : 64), (const char *)target->space.data,
-                   (int)(target->name.size < 64 ? target->name.size : 64), (const char *)target->name.data, hint);
+    return err_set(err, ERR_UNKNOWN_FUNCTION, "no endpoint serves %.*s/%.*s; %s", slice_shown(target->space, 64),
+                   (const char *)target->space.data, slice_shown(target->name, 64), (const char *)target->name.data,
+                   hint);
 }
 
 static bool takes_method(const struct resource *resource, struct slice method)
@@ -413,8 +411,7 @@ static enum err_code check_resource(struct ingress *ingress, const struct http_r
     }
     if (!takes_method(asked->resource, request->method)) {
         return err_set(err, ERR_METHOD_NOT_ALLOWED, "%s/… takes %s, not %.*s", asked->resource->path,
-                       asked->resource->methods, (int)(request->method.size < 20 ? request->method.size : 20),
-                       (const char *)request->method.data);
+                       asked->resource->methods, slice_shown(request->method, 20), (const char *)request->method.data);
     }
     buf_clear(&ingress->memory);
     /* Once for all that is decoded, so that it stays where it is. */

@@ -1,25 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "path.h"
 
-#include <string.h>
-#include <strings.h>
-
-static struct slice skip(struct slice text, size_t size)
-{
-    return (struct slice){text.data + size, text.size - size};
-}
-
 /* The absolute form, which every server must take (RFC 9112, 3.2.2); a scheme has no case (RFC 3986, 3.1). */
 static struct slice without_authority(struct slice raw)
 {
-    static const char *const schemes[] = {"http://", "https://"}; /* https: a proxy has taken it off */
+    const struct slice schemes[] = {SLICE("http://"), SLICE("https://")}; /* https: a proxy has taken it off */
 
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
-        const size_t size = strlen(schemes[i]);
-        if (raw.size >= size && strncasecmp((const char *)raw.data, schemes[i], size) == 0) {
-            const struct slice rest = skip(raw, size);
-            const uint8_t *slash = rest.size == 0 ? NULL : memchr(rest.data, '/', rest.size);
-            return slash == NULL ? SLICE("/") : skip(rest, (size_t)(slash - rest.data));
+        if (slice_begins_with_nocase(raw, schemes[i])) {
+            const struct slice authority = slice_from(raw, schemes[i].size);
+            const struct slice rest = slice_from(authority, slice_find(authority, '/'));
+            return rest.size == 0 ? SLICE("/") : rest;
         }
     }
     return raw;
@@ -34,14 +25,13 @@ bool path_split(struct slice raw, struct path *out)
         return false;
     }
     while (left.size > 0) { /* at a slash */
-        left = skip(left, 1);
-        const uint8_t *slash = left.size == 0 ? NULL : memchr(left.data, '/', left.size);
-        const size_t size = slash == NULL ? left.size : (size_t)(slash - left.data);
+        left = slice_from(left, 1);
+        const size_t size = slice_find(left, '/');
         if (out->count < PATH_SEGMENTS_MAX) {
             out->segments[out->count] = (struct slice){left.data, size};
         }
         out->count++;
-        left = skip(left, size);
+        left = slice_from(left, size);
     }
     return true;
 }
@@ -83,7 +73,7 @@ enum err_code path_decode(struct slice raw, const char *what, struct buf *buf, s
         i += 2;
     }
     const struct slice text = {buf->data + begin, buf->size - begin};
-    if (memchr(text.data, 0, text.size) != NULL) {
+    if (slice_has(text, 0)) {
         return err_set(err, ERR_BAD_PATH, "the %s holds a NUL byte (%%00), which no name may", what);
     }
     if (!slice_is_utf8_text(text)) {
@@ -97,16 +87,14 @@ enum err_code path_decode(struct slice raw, const char *what, struct buf *buf, s
 bool path_query_next(struct slice *query, struct slice *out_name, struct slice *out_value)
 {
     while (query->size > 0 && query->data[0] == '&') {
-        *query = skip(*query, 1);
+        *query = slice_from(*query, 1);
     }
     if (query->size == 0) {
         return false;
     }
-    const uint8_t *end = memchr(query->data, '&', query->size);
-    const struct slice pair = {query->data, end == NULL ? query->size : (size_t)(end - query->data)};
-    const uint8_t *equals = memchr(pair.data, '=', pair.size);
-    *out_name = (struct slice){pair.data, equals == NULL ? pair.size : (size_t)(equals - pair.data)};
-    *out_value = equals == NULL ? SLICE_EMPTY : skip(pair, out_name->size + 1);
-    *query = skip(*query, pair.size);
+    const struct slice pair = {query->data, slice_find(*query, '&')};
+    *out_name = (struct slice){pair.data, slice_find(pair, '=')};
+    *out_value = out_name->size == pair.size ? SLICE_EMPTY : slice_from(pair, out_name->size + 1);
+    *query = slice_from(*query, pair.size);
     return true;
 }

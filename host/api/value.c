@@ -2,43 +2,19 @@
 #include "value.h"
 
 #include <ctype.h>
-#include <strings.h>
 
 #include "json.h"
 #include "path.h"
 #include "wire.h"
 
 #define VENDOR_PREFIX "application/vnd."
-#define HOST_PREFIX "proa/"
 
-static struct slice trimmed(struct slice text)
-{
-    while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t')) {
-        text.size--;
-    }
-    while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
-        text = (struct slice){text.data + 1, text.size - 1};
-    }
-    return text;
-}
+#define BLANKS " \t" /* what may stand around the value of a header field */
 
 /* The media type without its parameters. */
 static struct slice media_type(struct slice field)
 {
-    const uint8_t *semicolon = field.size == 0 ? NULL : memchr(field.data, ';', field.size);
-
-    return trimmed((struct slice){field.data, semicolon == NULL ? field.size : (size_t)(semicolon - field.data)});
-}
-
-static bool begins_with(struct slice text, struct slice prefix)
-{
-    return text.size >= prefix.size &&
-           strncasecmp((const char *)text.data, (const char *)prefix.data, prefix.size) == 0;
-}
-
-static bool is_same_type(struct slice a, struct slice b)
-{
-    return a.size == b.size && begins_with(a, b);
+    return slice_trim((struct slice){field.data, slice_find(field, ';')}, BLANKS);
 }
 
 static enum err_code set_type(struct slice typename_, struct value_form *out, struct err *err)
@@ -47,11 +23,10 @@ static enum err_code set_type(struct slice typename_, struct value_form *out, st
         return err_set(err, ERR_BAD_REQUEST, "the type of the body must be UTF-8 text of 1 to %d bytes",
                        LIMIT_TYPENAME_BYTES_MAX);
     }
-    const struct slice prefix = SLICE(HOST_PREFIX);
     const bool is_json = slice_equal(typename_, SLICE("proa/json"));
     const bool is_known =
         is_json || slice_equal(typename_, SLICE("proa/bytes")) || slice_equal(typename_, SLICE("proa/none"));
-    if (!is_known && typename_.size >= prefix.size && memcmp(typename_.data, prefix.data, prefix.size) == 0) {
+    if (!is_known && slice_begins_with(typename_, SLICE("proa/"))) {
         return err_set(err, ERR_UNSUPPORTED_TYPE,
                        "of the types proa/… a client can send proa/json, proa/bytes and proa/none only");
     }
@@ -68,12 +43,11 @@ static enum err_code get_type(const struct http_request *request, struct buf *me
 
     *out_is_named = true;
     if (request->proa_type.size > 0) {
-        return set_type(trimmed(request->proa_type), out, err);
+        return set_type(slice_trim(request->proa_type, BLANKS), out, err);
     }
-    if (type.size > prefix.size && begins_with(type, prefix)) {
+    if (type.size > prefix.size && slice_begins_with_nocase(type, prefix)) {
         struct slice typename_ = SLICE_EMPTY;
-        const struct slice encoded = {type.data + prefix.size, type.size - prefix.size};
-        if (path_decode(encoded, "type in Content-Type", memory, &typename_, err) != ERR_NONE) {
+        if (path_decode(slice_from(type, prefix.size), "type in Content-Type", memory, &typename_, err) != ERR_NONE) {
             err->code = ERR_BAD_REQUEST;
             return err->code;
         }
@@ -95,15 +69,15 @@ enum err_code value_form_of(const struct http_request *request, const struct fun
     if (is_named) {
         return ERR_NONE;
     }
-    if (type.size == 0 || is_same_type(type, SLICE("application/json")) ||
-        is_same_type(type, SLICE("application/x-www-form-urlencoded"))) {
+    if (type.size == 0 || slice_equal_nocase(type, SLICE("application/json")) ||
+        slice_equal_nocase(type, SLICE("application/x-www-form-urlencoded"))) {
         *out = (struct value_form){.kind = VALUE_JSON, .typename_ = function->takes};
         return ERR_NONE;
     }
     return err_set(err, ERR_UNSUPPORTED_TYPE,
                    "the content type %.*s is not taken; send JSON as application/json, or the bytes of type T as "
                    "application/vnd.T or with the header Proa-Type: T",
-                   (int)(type.size < 100 ? type.size : 100), (const char *)type.data);
+                   slice_shown(type, 100), (const char *)type.data);
 }
 
 enum err_code value_form_of_playground(const struct http_request *request, struct buf *memory, struct value_form *out,

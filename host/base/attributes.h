@@ -18,6 +18,3 @@
         (pointer) = NULL;                       \
         taken_;                                 \
     })
-
-/* Fallible switch arms that fall through on purpose. */
-#define FALLTHROUGH __attribute__((fallthrough))

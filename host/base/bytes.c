@@ -12,6 +12,51 @@ bool slice_equal(struct slice a, struct slice b)
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
+bool slice_begins_with(struct slice slice, struct slice prefix)
+{
+    return slice.size >= prefix.size && slice_equal((struct slice){slice.data, prefix.size}, prefix);
+}
+
+bool slice_begins_with_nocase(struct slice slice, struct slice prefix)
+{
+    size_t i = 0;
+
+    while (i < prefix.size && i < slice.size && byte_lower(slice.data[i]) == byte_lower(prefix.data[i])) {
+        i++;
+    }
+    return i == prefix.size;
+}
+
+bool slice_equal_nocase(struct slice a, struct slice b)
+{
+    return a.size == b.size && slice_begins_with_nocase(a, b);
+}
+
+size_t slice_find(struct slice slice, uint8_t byte)
+{
+    const uint8_t *found = slice.size == 0 ? NULL : memchr(slice.data, byte, slice.size);
+
+    return found == NULL ? slice.size : (size_t)(found - slice.data);
+}
+
+bool slice_has(struct slice slice, uint8_t byte)
+{
+    return slice_find(slice, byte) < slice.size;
+}
+
+struct slice slice_trim(struct slice text, const char *set)
+{
+    const size_t set_size = strlen(set);
+
+    while (text.size > 0 && memchr(set, text.data[text.size - 1], set_size) != NULL) {
+        text.size--;
+    }
+    while (text.size > 0 && memchr(set, text.data[0], set_size) != NULL) {
+        text = slice_from(text, 1);
+    }
+    return text;
+}
+
 int slice_compare(struct slice a, struct slice b)
 {
     const size_t common = a.size < b.size ? a.size : b.size;

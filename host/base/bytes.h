@@ -26,8 +26,32 @@ static inline struct slice slice_of(const char *text)
 {
     return (struct slice){(const uint8_t *)text, strlen(text)};
 }
+/* What is left of it from byte `at` on, which is not beyond its end. */
+static inline struct slice slice_from(struct slice slice, size_t at)
+{
+    return (struct slice){slice.data + at, slice.size - at};
+}
+/* For "%.*s" of foreign text in a sentence: its size, at most `bytes_max`. */
+static inline int slice_shown(struct slice text, int bytes_max)
+{
+    return text.size < (size_t)bytes_max ? (int)text.size : bytes_max;
+}
+/* A capital letter of ASCII as a small one, every other byte as it is. */
+static inline uint8_t byte_lower(uint8_t byte)
+{
+    return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + ('a' - 'A')) : byte;
+}
 /* True if both hold the same bytes. */
 bool slice_equal(struct slice a, struct slice b);
+/* The same, but the letters of ASCII have no case. */
+bool slice_equal_nocase(struct slice a, struct slice b);
+bool slice_begins_with(struct slice slice, struct slice prefix);
+bool slice_begins_with_nocase(struct slice slice, struct slice prefix);
+/* The index of the first such byte; its size if there is none. */
+size_t slice_find(struct slice slice, uint8_t byte);
+bool slice_has(struct slice slice, uint8_t byte);
+/* Without the bytes of `set` at both ends. */
+struct slice slice_trim(struct slice text, const char *set);
 /* memcmp order, shorter first on a tie: the order of LMDB keys. */
 int slice_compare(struct slice a, struct slice b);
 /* Copies the bytes to *at, moves *at behind them, and returns the copy: for texts that live behind a struct. */

@@ -9,7 +9,7 @@
 #include "wire.h"
 
 static const char placeholder[] = "{function.name}";
-static const char unix_scheme[] = "http+unix://";
+#define UNIX_SCHEME SLICE("http+unix://")
 
 static bool is_reserved(struct slice space)
 {
@@ -50,8 +50,7 @@ enum err_code config_check_pattern(struct slice text, struct slice *out_space, s
         return err_set(err, ERR_CONFIG, "'%.*s' does not name functions; write namespace/name or namespace/*",
                        config_shown(text), text.data);
     }
-    if (memchr(space.data, '*', space.size) != NULL ||
-        (memchr(name.data, '*', name.size) != NULL && !slice_equal(name, SLICE("*")))) {
+    if (slice_has(space, '*') || (slice_has(name, '*') && !slice_equal(name, SLICE("*")))) {
         return err_set(err, ERR_CONFIG, "'%.*s': a star stands only for the whole name, as in namespace/*",
                        config_shown(text), text.data);
     }
@@ -68,7 +67,7 @@ enum err_code config_check_name(struct slice text, struct slice *out_space, stru
     struct slice space;
     struct slice name;
 
-    if (!is_graphic(text) || !address_split_type(text, &space, &name) || memchr(text.data, '*', text.size) != NULL) {
+    if (!is_graphic(text) || !address_split_type(text, &space, &name) || slice_has(text, '*')) {
         return err_set(err, ERR_CONFIG, "'%.*s' does not name an egress; write namespace/name, as in example/receipts",
                        config_shown(text), text.data);
     }
@@ -80,29 +79,24 @@ enum err_code config_check_name(struct slice text, struct slice *out_space, stru
     return ERR_NONE;
 }
 
-static bool begins_with(struct slice text, const char *start)
-{
-    const size_t size = strlen(start);
-
-    return text.size >= size && memcmp(text.data, start, size) == 0;
-}
-
 struct slice config_file_path(struct slice text)
 {
-    const size_t skipped = begins_with(text, "file:///") ? 7 : begins_with(text, "file:") ? 5 : 0;
+    const size_t skipped = slice_begins_with(text, SLICE("file:///")) ? 7
+                           : slice_begins_with(text, SLICE("file:"))  ? 5
+                                                                      : 0;
 
-    return (struct slice){text.data + skipped, text.size - skipped};
+    return slice_from(text, skipped);
 }
 
 enum err_code config_check_file(struct slice text, struct err *err)
 {
     const struct slice path = config_file_path(text);
 
-    if (begins_with(text, "classpath:")) {
+    if (slice_begins_with(text, SLICE("classpath:"))) {
         return err_set(err, ERR_CONFIG, "'%.*s' lies on a Java class path, which there is none of here; name a file",
                        config_shown(text), text.data);
     }
-    if (path.size == 0 || (path.size < text.size && begins_with(path, "//"))) {
+    if (path.size == 0 || (path.size < text.size && slice_begins_with(path, SLICE("//")))) {
         return err_set(err, ERR_CONFIG, "'%.*s' names no file of this machine; write a path, as in /etc/proa/ca.pem",
                        config_shown(text), text.data);
     }
@@ -115,7 +109,7 @@ enum err_code config_check_file(struct slice text, struct err *err)
 
 bool config_is_https(struct slice url)
 {
-    return begins_with(url, "https://");
+    return slice_begins_with(url, SLICE("https://"));
 }
 
 enum err_code config_check_typename(struct slice text, struct err *err)
@@ -202,40 +196,40 @@ static bool is_host_v6(struct slice host)
 static enum err_code check_authority(struct slice authority, struct slice url, struct err *err)
 {
     struct slice host = authority;
-    struct slice after = {authority.data + authority.size, 0};
+    struct slice after = slice_from(authority, authority.size);
     bool is_good = false;
 
-    if (memchr(authority.data, '@', authority.size) != NULL) {
+    if (slice_has(authority, '@')) {
         return err_set(err, ERR_CONFIG, "the URL holds a user name or password; those are not sent to functions");
     }
-    if (memchr(authority.data, '{', authority.size) != NULL) {
+    if (slice_has(authority, '{')) {
         return err_set(err, ERR_CONFIG, "'%.*s' has %s in its host; it may stand only in the path", config_shown(url),
                        url.data, placeholder);
     }
     const bool is_v6 = authority.size > 0 && authority.data[0] == '[';
-    const uint8_t *end = authority.size == 0 ? NULL : memchr(authority.data, is_v6 ? ']' : ':', authority.size);
-    if (is_v6 && end != NULL) {
-        host = (struct slice){authority.data + 1, (size_t)(end - authority.data) - 1};
-        after = (struct slice){end + 1, authority.size - host.size - 2};
+    const size_t end = slice_find(authority, is_v6 ? ']' : ':');
+    if (is_v6 && end < authority.size) {
+        host = (struct slice){authority.data + 1, end - 1};
+        after = slice_from(authority, end + 1);
         is_good = is_host_v6(host);
     } else if (!is_v6) {
-        host.size = end == NULL ? authority.size : (size_t)(end - authority.data);
-        after = (struct slice){authority.data + host.size, authority.size - host.size};
+        host.size = end;
+        after = slice_from(authority, end);
         is_good = is_host(host);
     }
     if (!is_good || (after.size > 0 && after.data[0] != ':')) {
         return err_set(err, ERR_CONFIG, "'%.*s' names no host; write http://host:port/path", config_shown(url),
                        url.data);
     }
-    return after.size == 0 ? ERR_NONE : check_port((struct slice){after.data + 1, after.size - 1}, url, err);
+    return after.size == 0 ? ERR_NONE : check_port(slice_from(after, 1), url, err);
 }
 
 struct slice config_socket_of(struct slice url)
 {
-    const size_t start = sizeof unix_scheme - 1;
+    const size_t start = UNIX_SCHEME.size;
     size_t segment = start; /* begins here */
 
-    if (!begins_with(url, unix_scheme)) {
+    if (!slice_begins_with(url, UNIX_SCHEME)) {
         return SLICE_EMPTY;
     }
     for (size_t at = start; at <= url.size; at++) {
@@ -268,11 +262,11 @@ static enum err_code check_socket(struct slice url, struct err *err)
         return err_set(err, ERR_CONFIG, "'%.*s…' is too long for a Unix socket; its path has at most %d bytes",
                        config_shown(url), url.data, LIMIT_SOCKET_PATH_BYTES_MAX);
     }
-    if (memchr(path.data, '{', path.size) != NULL) {
+    if (slice_has(path, '{')) {
         return err_set(err, ERR_CONFIG, "'%.*s' has %s in the path of its socket; it may stand only behind it",
                        config_shown(url), url.data, placeholder);
     }
-    if (memchr(path.data, '%', path.size) != NULL) {
+    if (slice_has(path, '%')) {
         return err_set(err, ERR_CONFIG, "'%.*s': the path of a socket is taken as it stands; write it without %%",
                        config_shown(url), url.data);
     }
@@ -281,13 +275,13 @@ static enum err_code check_socket(struct slice url, struct err *err)
 
 enum err_code config_check_url(struct slice url, struct err *err)
 {
-    const bool is_socket = begins_with(url, unix_scheme);
-    size_t at = begins_with(url, "http://") ? 7 : 8;
+    const bool is_socket = slice_begins_with(url, UNIX_SCHEME);
+    size_t at = slice_begins_with(url, SLICE("http://")) ? 7 : 8;
 
     if (url.size > LIMIT_URL_BYTES_MAX) {
         return err_set(err, ERR_CONFIG, "the URL has %zu bytes; at most %d are taken", url.size, LIMIT_URL_BYTES_MAX);
     }
-    if (!is_socket && !config_is_https(url) && !begins_with(url, "http://")) {
+    if (!is_socket && !config_is_https(url) && !slice_begins_with(url, SLICE("http://"))) {
         return err_set(err, ERR_CONFIG,
                        "'%.*s' is not a URL of a function; it begins with http://, https:// or http+unix:///",
                        config_shown(url), url.data);
@@ -296,7 +290,7 @@ enum err_code config_check_url(struct slice url, struct err *err)
         return err_set(err, ERR_CONFIG, "'%.*s' holds a space or a control character; write it percent-encoded",
                        config_shown(url), url.data);
     }
-    if (memchr(url.data, '#', url.size) != NULL) {
+    if (slice_has(url, '#')) {
         return err_set(err, ERR_CONFIG, "'%.*s' has a fragment (#), which is never sent; leave it out",
                        config_shown(url), url.data);
     }

@@ -76,7 +76,7 @@ static void read_topic(struct config *config, struct config_source *source, cons
     buf_append_slice(&name, PLAYGROUND_SPACE);
     buf_append_u8(&name, '/');
     buf_append_slice(&name, node->text);
-    if (memchr(buf_slice(&name).data + PLAYGROUND_SPACE.size + 1, '/', node->text.size) != NULL) {
+    if (slice_has(node->text, '/')) {
         config_error(source, node->line, "a topic has no slash: it is one segment of a path");
     } else if (config_check_name(buf_slice(&name), &egress.space, &egress.name, &err) != ERR_NONE) {
         config_error(source, node->line, "a topic is one word of at most %d bytes, as in [greetings]",

@@ -151,12 +151,11 @@ static void read_map(struct reading *reading, const struct config_node *map, con
     for (const struct config_node *node = map->first; node != NULL; node = node->next) {
         char path[PATH_BYTES_MAX];
         bool is_known = false;
-        const int size = snprintf(path, sizeof path, "%s%.*s", prefix, (int)(node->key.size < 32 ? node->key.size : 32),
-                                  node->key.data);
+        const int size = snprintf(path, sizeof path, "%s%.*s", prefix, slice_shown(node->key, 32), node->key.data);
         if (node->key.size == 0) {
             continue; /* complained about when it was read */
         }
-        if (memchr(node->key.data, '.', node->key.size) != NULL) {
+        if (slice_has(node->key, '.')) {
             complain_unknown(reading, node, prefix); /* the dot in our paths is a step into a mapping */
             continue;
         }

@@ -63,7 +63,7 @@ enum { CONFIG_SHOWN_BYTES_MAX = 80 };
 /* So many of its bytes: for "%.*s". */
 static inline int config_shown(struct slice text)
 {
-    return text.size < CONFIG_SHOWN_BYTES_MAX ? (int)text.size : CONFIG_SHOWN_BYTES_MAX;
+    return slice_shown(text, CONFIG_SHOWN_BYTES_MAX);
 }
 
 /* The name most like `text`, or NULL if none is alike enough to be meant. */

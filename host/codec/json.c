@@ -37,7 +37,7 @@ static enum err_code parse(struct slice text, size_t flags, json_t **out, struct
                        "the body is empty, which is not JSON; send null if there is nothing to say, or name the type "
                        "of raw bytes in the header Proa-Type");
     }
-    if (memchr(text.data, 0, text.size) != NULL) { /* jansson skips some of them */
+    if (slice_has(text, 0)) { /* jansson skips some of them */
         return err_set(err, ERR_BAD_VALUE, "the body is not JSON: it holds a NUL byte; within a string write \\u0000");
     }
     *out = json_loadb((const char *)text.data, text.size, flags | JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);

@@ -215,7 +215,7 @@ static bool get_varint(struct slice *left, size_t bytes_max, uint64_t *out)
         const uint8_t byte = left->data[i];
         value |= (uint64_t)(byte & 0x7F) << (7 * i);
         if (byte < 0x80) {
-            *left = (struct slice){left->data + i + 1, left->size - i - 1};
+            *left = slice_from(*left, i + 1);
             *out = value;
             return true;
         }
@@ -233,7 +233,7 @@ static bool get_fixed(struct slice *left, size_t size, uint64_t *out)
     for (size_t i = size; i > 0; i--) {
         value = value << 8 | left->data[i - 1];
     }
-    *left = (struct slice){left->data + size, left->size - size};
+    *left = slice_from(*left, size);
     *out = value;
     return true;
 }
@@ -264,7 +264,7 @@ static bool get_field(struct slice *left, struct field *out)
             return false;
         }
         out->content = (struct slice){left->data, (size_t)size};
-        *left = (struct slice){left->data + size, left->size - (size_t)size};
+        *left = slice_from(*left, (size_t)size);
         return true;
     default:
         return false;
@@ -416,12 +416,11 @@ void wire_put_scalar(struct buf *buf, const struct scalar_value *value)
 static bool is_utf8(struct slice text)
 {
     while (text.size > 0) {
-        const uint8_t *nul = memchr(text.data, 0, text.size);
-        const size_t size = nul == NULL ? text.size : (size_t)(nul - text.data);
+        const size_t size = slice_find(text, 0);
         if (!slice_is_utf8_text((struct slice){text.data, size})) {
             return false;
         }
-        text = nul == NULL ? SLICE_EMPTY : (struct slice){nul + 1, text.size - size - 1};
+        text = size == text.size ? SLICE_EMPTY : slice_from(text, size + 1);
     }
     return true;
 }

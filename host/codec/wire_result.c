@@ -18,7 +18,7 @@ enum { ARENA_FLOOR_BYTES = 64 << 10 };
 
 static const uint8_t has_value_true[] = {2 << 3, 1};
 
-static struct slice slice_from(ProtobufCBinaryData data)
+static struct slice bytes_of(ProtobufCBinaryData data)
 {
     return data.len == 0 ? SLICE_EMPTY : (struct slice){data.data, data.len};
 }
@@ -54,9 +54,9 @@ static enum err_code convert_target(const Proa__V1__Address *address, struct add
     if (address == NULL) {
         return err_set(err, ERR_BAD_ANSWER, "the target is missing");
     }
-    out->space = slice_from(address->namespace_);
-    out->name = slice_from(address->type);
-    out->id = slice_from(address->id);
+    out->space = bytes_of(address->namespace_);
+    out->name = bytes_of(address->type);
+    out->id = bytes_of(address->id);
     enum err_code code = check_name(out->space, "namespace of the target", LIMIT_NAMESPACE_BYTES_MAX, err);
     if (code == ERR_NONE) {
         code = check_name(out->name, "function name of the target", LIMIT_NAMESPACE_BYTES_MAX, err);
@@ -71,7 +71,7 @@ static enum err_code convert_target(const Proa__V1__Address *address, struct add
 static enum err_code convert_value(ProtobufCBinaryData data, struct typed_value *out_value, struct slice *out,
                                    struct err *err)
 {
-    *out = slice_from(data);
+    *out = bytes_of(data);
     if (wire_get_typed_value(*out, out_value, err) != ERR_NONE) {
         err->code = ERR_BAD_ANSWER;
         return ERR_BAD_ANSWER;
@@ -86,7 +86,7 @@ static enum err_code convert_mutation(const Proa__V1__FromFunction__PersistedVal
     struct typed_value value;
     enum err_code code;
 
-    out->name = slice_from(from->state_name);
+    out->name = bytes_of(from->state_name);
     code = check_name(out->name, "name of the state", LIMIT_STATE_NAME_BYTES_MAX, err);
     if (code != ERR_NONE) {
         return code;
@@ -124,7 +124,7 @@ static enum err_code convert_delayed(const Proa__V1__FromFunction__DelayedInvoca
                                      struct err *err)
 {
     struct typed_value value;
-    const struct slice token = slice_from(from->cancellation_token);
+    const struct slice token = bytes_of(from->cancellation_token);
     enum err_code code = check_text(token, "cancellation token", LIMIT_TOKEN_BYTES_MAX, err);
 
     if (code != ERR_NONE) {
@@ -149,8 +149,8 @@ static enum err_code convert_emitted(const Proa__V1__FromFunction__EgressMessage
     struct typed_value value;
     enum err_code code;
 
-    out->space = slice_from(from->egress_namespace);
-    out->name = slice_from(from->egress_type);
+    out->space = bytes_of(from->egress_namespace);
+    out->name = bytes_of(from->egress_type);
     code = check_name(out->space, "namespace of the egress", LIMIT_NAMESPACE_BYTES_MAX, err);
     if (code == ERR_NONE) {
         code = check_name(out->name, "name of the egress", LIMIT_NAMESPACE_BYTES_MAX, err);
@@ -197,8 +197,8 @@ static enum err_code convert_failure(const Proa__V1__FromFunction__Failure *from
     }
     out->index = from->index;
     out->is_retryable = from->retryable != 0;
-    out->code = slice_from(from->code);
-    out->message = slice_from(from->message);
+    out->code = bytes_of(from->code);
+    out->message = bytes_of(from->message);
     enum err_code code = check_text(out->code, "code of the failure", LIMIT_FAILURE_CODE_BYTES_MAX, err);
     if (code == ERR_NONE) {
         code = check_text(out->message, "message of the failure", SIZE_MAX, err);
@@ -305,8 +305,8 @@ static enum err_code convert_spec(const Proa__V1__FromFunction__PersistedValueSp
     const Proa__V1__FromFunction__ExpirationSpec *expiration = from->expiration_spec;
     enum err_code code;
 
-    out->name = slice_from(from->state_name);
-    out->typename_ = from->type_typename.len == 0 ? SLICE("io.statefun.types/unset") : slice_from(from->type_typename);
+    out->name = bytes_of(from->state_name);
+    out->typename_ = from->type_typename.len == 0 ? SLICE("io.statefun.types/unset") : bytes_of(from->type_typename);
     code = check_name(out->name, "name of the state", LIMIT_STATE_NAME_BYTES_MAX, err);
     if (code == ERR_NONE) {
         code = check_text(out->typename_, "typename of the state", LIMIT_TYPENAME_BYTES_MAX, err);

@@ -4,7 +4,7 @@
 
 #include <ctype.h>
 #include <stdlib.h>
-#include <strings.h>
+#include <string.h>
 #include <time.h>
 
 enum {
@@ -39,44 +39,32 @@ bool answer_is_success(const struct answer *answer)
 
 static struct slice trim(struct slice text)
 {
-    while (text.size > 0 && isspace(text.data[0])) {
-        text.data++;
-        text.size--;
-    }
-    while (text.size > 0 && isspace(text.data[text.size - 1])) {
-        text.size--;
-    }
-    return text;
+    return slice_trim(text, " \t\r\n\v\f");
 }
 
 static bool is_word(struct slice text, const char *word)
 {
-    return text.size == strlen(word) && strncasecmp((const char *)text.data, word, text.size) == 0;
+    return slice_equal_nocase(text, slice_of(word));
 }
 
 /* Cuts the part before the first `mark` off *text and returns it, trimmed. */
 static struct slice cut(struct slice *text, uint8_t mark)
 {
-    const uint8_t *found = text->size == 0 ? NULL : memchr(text->data, mark, text->size);
-    struct slice part = *text;
-    if (found == NULL) {
-        *text = SLICE_EMPTY;
-    } else {
-        part.size = (size_t)(found - text->data);
-        *text = (struct slice){found + 1, text->size - part.size - 1};
-    }
+    const struct slice part = {text->data, slice_find(*text, mark)};
+
+    *text = part.size == text->size ? SLICE_EMPTY : slice_from(*text, part.size + 1);
     return trim(part);
 }
 
 /* "HTTP/1.1 200 OK" */
 static int status_of(struct slice line)
 {
-    const uint8_t *blank = memchr(line.data, ' ', line.size);
-    size_t left = blank == NULL ? 0 : line.size - (size_t)(blank - line.data);
-    if (left < 4 || !isdigit(blank[1]) || !isdigit(blank[2]) || !isdigit(blank[3])) {
+    const struct slice rest = slice_from(line, slice_find(line, ' '));
+    const uint8_t *digits = rest.data + 1;
+    if (rest.size < 4 || !isdigit(digits[0]) || !isdigit(digits[1]) || !isdigit(digits[2])) {
         return 0;
     }
-    return (blank[1] - '0') * 100 + (blank[2] - '0') * 10 + (blank[3] - '0');
+    return (digits[0] - '0') * 100 + (digits[1] - '0') * 10 + (digits[2] - '0');
 }
 
 /* Counts what a list of codings names that changes bytes. */

@@ -2,24 +2,16 @@
 #include "http_framing.h"
 
 #include <string.h>
-#include <strings.h>
-
-static bool is_same(struct slice text, struct slice wanted)
-{
-    return text.size == wanted.size &&
-           strncasecmp((const char *)text.data, (const char *)wanted.data, wanted.size) == 0;
-}
 
 void http_framing_add(struct http_framing *framing, struct slice name, struct slice value)
 {
-    framing->has_blank =
-        framing->has_blank || memchr(name.data, ' ', name.size) != NULL || memchr(name.data, '\t', name.size) != NULL;
-    if (is_same(name, SLICE("Content-Length"))) {
+    framing->has_blank = framing->has_blank || slice_has(name, ' ') || slice_has(name, '\t');
+    if (slice_equal_nocase(name, SLICE("Content-Length"))) {
         framing->lengths_differ =
             framing->lengths_differ || (framing->lengths > 0 && !slice_equal(framing->length_text, value));
         framing->length_text = value;
         framing->lengths++;
-    } else if (is_same(name, SLICE("Transfer-Encoding"))) {
+    } else if (slice_equal_nocase(name, SLICE("Transfer-Encoding"))) {
         framing->coding = value;
         framing->codings++;
     }
@@ -47,7 +39,7 @@ static void refuse(struct http_framing *framing, enum err_code code, const char 
 
 void http_framing_end(struct http_framing *framing, const char *version)
 {
-    const bool is_chunked = framing->codings == 1 && is_same(framing->coding, SLICE("chunked"));
+    const bool is_chunked = framing->codings == 1 && slice_equal_nocase(framing->coding, SLICE("chunked"));
 
     framing->length = number_of(framing->length_text);
     if (framing->has_blank) { /* "Content-Length : 3" is none here, but one to others */

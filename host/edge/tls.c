@@ -342,7 +342,7 @@ static bool add_identity(struct tls_set *set, const struct endpoint_config *endp
 
 static bool is_https(const struct endpoint_config *endpoint)
 {
-    return endpoint->url.size > 8 && memcmp(endpoint->url.data, "https://", 8) == 0;
+    return slice_begins_with(endpoint->url, SLICE("https://"));
 }
 
 enum err_code tls_load(const struct registry *registry, struct tls_set **out, struct buf *messages)

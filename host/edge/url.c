@@ -3,20 +3,8 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
-#include <strings.h>
 
 static const struct slice name_mark = {(const uint8_t *)"{function.name}", sizeof("{function.name}") - 1};
-
-static bool has_prefix(struct slice text, const char *prefix)
-{
-    size_t size = strlen(prefix);
-    return text.size >= size && strncasecmp((const char *)text.data, prefix, size) == 0;
-}
-
-static struct slice rest_of(struct slice text, size_t from)
-{
-    return (struct slice){text.data + from, text.size - from};
-}
 
 /* The index of the first byte out of `set`, or the size. */
 static size_t find_any(struct slice text, const char *set)
@@ -65,9 +53,9 @@ static enum err_code parse_port(struct slice text, struct url *url, struct err *
 /* host, host:port, [v6] or [v6]:port */
 static enum err_code parse_host(struct slice text, struct url *url, struct err *err)
 {
-    size_t host_size = find_any(text, ":");
+    size_t host_size = slice_find(text, ':');
     if (text.size > 0 && text.data[0] == '[') {
-        size_t end = find_any(text, "]");
+        size_t end = slice_find(text, ']');
         if (end == text.size) {
             return err_set(err, ERR_CONFIG, "an IPv6 address in a URL ends with ']'");
         }
@@ -80,7 +68,7 @@ static enum err_code parse_host(struct slice text, struct url *url, struct err *
         return err_set(err, ERR_CONFIG, "a URL names a host of 1 to %d bytes", URL_HOST_BYTES_MAX);
     }
     url->is_numeric = is_numeric_host(url->host);
-    return parse_port(rest_of(text, host_size), url, err);
+    return parse_port(slice_from(text, host_size), url, err);
 }
 
 enum err_code url_parse(struct slice text, struct url *out, struct err *err)
@@ -96,20 +84,20 @@ enum err_code url_parse(struct slice text, struct url *out, struct err *err)
             return err_set(err, ERR_CONFIG, "a URL holds no blanks and no control characters");
         }
     }
-    if (has_prefix(text, "https://")) {
+    if (slice_begins_with_nocase(text, SLICE("https://"))) {
         url.is_https = true;
         url.port = 443;
         scheme_size = 8;
-    } else if (!has_prefix(text, "http://")) {
+    } else if (!slice_begins_with_nocase(text, SLICE("http://"))) {
         return err_set(err, ERR_CONFIG, "a function's URL begins with http:// or https://");
     }
-    struct slice authority = rest_of(text, scheme_size);
+    struct slice authority = slice_from(text, scheme_size);
     authority.size = find_any(authority, "/?#");
     for (size_t i = authority.size; i > 0; i--) {
         if (authority.data[i - 1] == '@') {
             url.userinfo_start = scheme_size;
             url.userinfo_size = i;
-            authority = rest_of(authority, i);
+            authority = slice_from(authority, i);
             break;
         }
     }

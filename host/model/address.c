@@ -60,17 +60,16 @@ void address_print(const struct address *address, struct buf *buf)
 
 bool address_split_type(struct slice text, struct slice *out_space, struct slice *out_name)
 {
-    const uint8_t *slash = text.size == 0 ? NULL : memchr(text.data, '/', text.size);
+    const size_t slash = slice_find(text, '/');
 
-    if (slash == NULL) {
+    if (slash == 0 || slash + 1 >= text.size) {
         return false;
     }
-    const size_t before = (size_t)(slash - text.data);
-    const struct slice name = {slash + 1, text.size - before - 1};
-    if (before == 0 || name.size == 0 || memchr(name.data, '/', name.size) != NULL) {
+    const struct slice name = slice_from(text, slash + 1);
+    if (slice_has(name, '/')) {
         return false;
     }
-    *out_space = (struct slice){text.data, before};
+    *out_space = (struct slice){text.data, slash};
     *out_name = name;
     return true;
 }

@@ -24,6 +24,42 @@ static void utf8_text(void **state)
     assert_false(slice_is_utf8_text(SLICE("\xE2\x82")));         /* cut */
 }
 
+static void slices_are_cut_and_compared(void **state)
+{
+    (void)state;
+    const struct slice text = SLICE("Key: value");
+    assert_true(slice_equal(slice_from(text, 5), SLICE("value")));
+    assert_int_equal(slice_from(text, text.size).size, 0);
+    assert_int_equal(slice_find(text, ':'), 3);
+    assert_int_equal(slice_find(text, '#'), text.size);
+    assert_int_equal(slice_find(SLICE_EMPTY, ':'), 0);
+    assert_true(slice_has(text, ' '));
+    assert_false(slice_has(text, '#'));
+    assert_false(slice_has(SLICE_EMPTY, 0));
+    assert_true(slice_begins_with(text, SLICE("Key:")));
+    assert_true(slice_begins_with(text, SLICE_EMPTY));
+    assert_true(slice_begins_with(SLICE_EMPTY, SLICE_EMPTY));
+    assert_false(slice_begins_with(text, SLICE("key:")));
+    assert_false(slice_begins_with(SLICE("Ke"), SLICE("Key:")));
+    assert_true(slice_begins_with_nocase(text, SLICE("kEY:")));
+    assert_false(slice_begins_with_nocase(SLICE("ke"), SLICE("key:")));
+    assert_true(slice_equal_nocase(SLICE("Chunked"), SLICE("chunKED")));
+    assert_false(slice_equal_nocase(SLICE("chunked"), SLICE("chunkee")));
+    assert_false(slice_equal_nocase(SLICE("a\0b"), SLICE("a\0c"))); /* a slice may hold any byte */
+    assert_false(slice_equal_nocase(SLICE("@"), SLICE("`")));       /* letters only */
+    assert_int_equal(slice_shown(text, 4), 4);
+    assert_int_equal(slice_shown(text, 80), 10);
+}
+
+static void slices_are_trimmed(void **state)
+{
+    (void)state;
+    assert_true(slice_equal(slice_trim(SLICE(" \ta b\t "), " \t"), SLICE("a b")));
+    assert_true(slice_equal(slice_trim(SLICE("\0a\0"), " "), SLICE("\0a\0")));
+    assert_int_equal(slice_trim(SLICE("   "), " ").size, 0);
+    assert_int_equal(slice_trim(SLICE_EMPTY, " ").size, 0);
+}
+
 static void buffers_have_a_maximum(void **state)
 {
     (void)state;
@@ -123,6 +159,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(utf8_text),
+        cmocka_unit_test(slices_are_cut_and_compared),
+        cmocka_unit_test(slices_are_trimmed),
         cmocka_unit_test(buffers_have_a_maximum),
         cmocka_unit_test(arenas_have_a_budget),
         cmocka_unit_test(heaps_order_by_due_then_sequence),
