@@ -1,88 +1,100 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hint.h"
 
-#include <stdio.h>
+#include "nearest.h"
 
 enum {
-    COMPARED_MAX = 256,  /* functions looked at */
-    TEXT_BYTES_MAX = 64, /* of a name that is compared; the rest does not count */
-    LISTED_MAX = 5,      /* names given when none is near */
-    NEAR_SHARE = 3,      /* near: at most one change in so many characters */
+    COMPARED_MAX = 256, /* names looked at */
+    LISTED_MAX = 5,     /* names given when none is near */
+    NAME_BYTES_MAX = 2 * LIMIT_NAMESPACE_BYTES_MAX + 1,
 };
 
-struct text {
-    char bytes[2 * TEXT_BYTES_MAX];
-    size_t size;
-};
-
-static struct text join(struct slice space, struct slice name)
+static void put_function(struct slice space, struct slice name, struct buf *out)
 {
-    struct text text = {.size = 0};
-    const int size =
-        snprintf(text.bytes, sizeof text.bytes, "%.*s/%.*s",
-                 (int)(space.size < TEXT_BYTES_MAX - 2 ? space.size : TEXT_BYTES_MAX - 2), (const char *)space.data,
-                 (int)(name.size < TEXT_BYTES_MAX - 2 ? name.size : TEXT_BYTES_MAX - 2), (const char *)name.data);
-    text.size = size > 0 ? (size_t)size : 0;
-    return text;
+    buf_append_slice(out, space);
+    buf_append_u8(out, '/');
+    buf_append_slice(out, name);
 }
 
-static uint32_t least(uint32_t a, uint32_t b, uint32_t c)
+static void list_functions(const struct registry *registry, struct buf *out)
 {
-    const uint32_t ab = a < b ? a : b;
-    return ab < c ? ab : c;
-}
-
-/* How many characters must be changed, added or left out (Levenshtein), row by row. */
-static uint32_t distance(const struct text *a, const struct text *b)
-{
-    uint32_t row[2 * TEXT_BYTES_MAX + 1];
-
-    for (size_t j = 0; j <= b->size; j++) {
-        row[j] = (uint32_t)j;
+    buf_append_text(out, "this host serves ");
+    for (uint32_t i = 0; i < registry->function_count && i < LISTED_MAX; i++) {
+        buf_append_text(out, i == 0 ? "" : ", ");
+        put_function(registry->functions[i].space, registry->functions[i].name, out);
     }
-    for (size_t i = 1; i <= a->size; i++) {
-        uint32_t diagonal = row[0];
-        row[0] = (uint32_t)i;
-        for (size_t j = 1; j <= b->size; j++) {
-            const uint32_t above = row[j];
-            const uint32_t change = a->bytes[i - 1] == b->bytes[j - 1] ? 0 : 1;
-            row[j] = least(above + 1, row[j - 1] + 1, diagonal + change);
-            diagonal = above;
-        }
+    if (registry->function_count > LISTED_MAX) {
+        buf_appendf(out, " and %u more", registry->function_count - LISTED_MAX);
     }
-    return row[b->size];
 }
 
-void hint_function(const struct registry *registry, struct slice space, struct slice name, char *out, size_t out_bytes)
+void hint_function(const struct registry *registry, struct slice space, struct slice name, struct buf *out)
 {
-    const struct text wanted = join(space, name);
     const uint32_t count = registry->function_count < COMPARED_MAX ? registry->function_count : COMPARED_MAX;
-    uint32_t nearest = UINT32_MAX;
-    size_t used = 0;
+    const struct function_config *meant = NULL;
+    struct buf wanted;
+    struct buf served;
 
-    out[0] = 0;
+    buf_init(&wanted, NAME_BYTES_MAX);
+    buf_init(&served, NAME_BYTES_MAX);
+    put_function(space, name, &wanted);
+    struct nearest nearest = nearest_to(buf_slice(&wanted));
     for (uint32_t i = 0; i < count; i++) {
         const struct function_config *function = &registry->functions[i];
         /* A wildcard serves the wanted name too, so only its namespace can be meant otherwise. */
         const bool is_wildcard = slice_equal(function->name, SLICE("*"));
-        const struct text served = join(function->space, is_wildcard ? name : function->name);
-        const uint32_t changes = distance(&wanted, &served);
-        const size_t longer = wanted.size > served.size ? wanted.size : served.size;
-        if (changes < nearest && changes <= longer / NEAR_SHARE) {
-            nearest = changes;
-            (void)snprintf(out, out_bytes, "did you mean %s?", served.bytes);
+        buf_clear(&served);
+        put_function(function->space, is_wildcard ? name : function->name, &served);
+        meant = nearest_offer(&nearest, buf_slice(&served)) ? function : meant;
+    }
+    if (meant == NULL) {
+        list_functions(registry, out);
+    } else {
+        buf_append_text(out, "did you mean ");
+        put_function(meant->space, slice_equal(meant->name, SLICE("*")) ? name : meant->name, out);
+        buf_append_u8(out, '?');
+    }
+    buf_done(&wanted);
+    buf_done(&served);
+}
+
+static void list_topics(const struct registry *registry, uint32_t ports, struct buf *out)
+{
+    uint32_t count = 0;
+
+    buf_append_text(out, "this port has ");
+    for (uint32_t i = 0; i < registry->egress_count; i++) {
+        if (!registry_has_topic_at(registry, i, ports)) {
+            continue;
+        }
+        if (count < LISTED_MAX) {
+            buf_append_text(out, count == 0 ? "" : ", ");
+            buf_append_slice(out, registry->egresses[i].name);
+        }
+        count++;
+    }
+    if (count > LISTED_MAX) {
+        buf_appendf(out, " and %u more", count - LISTED_MAX);
+    }
+}
+
+void hint_topic(const struct registry *registry, uint32_t ports, struct slice topic, struct buf *out)
+{
+    struct nearest nearest = nearest_to(topic);
+    struct slice meant = SLICE_EMPTY;
+    uint32_t compared = 0;
+
+    for (uint32_t i = 0; i < registry->egress_count && compared < COMPARED_MAX; i++) {
+        if (registry_has_topic_at(registry, i, ports)) {
+            compared++;
+            meant = nearest_offer(&nearest, registry->egresses[i].name) ? registry->egresses[i].name : meant;
         }
     }
-    if (nearest != UINT32_MAX) {
-        return;
-    }
-    for (uint32_t i = 0; i < count && i < LISTED_MAX && used < out_bytes; i++) {
-        const struct text served = join(registry->functions[i].space, registry->functions[i].name);
-        const int size =
-            snprintf(out + used, out_bytes - used, "%s%s", i == 0 ? "this host serves " : ", ", served.bytes);
-        used += size > 0 ? (size_t)size : 0;
-    }
-    if (registry->function_count > LISTED_MAX && used < out_bytes) {
-        (void)snprintf(out + used, out_bytes - used, " and %u more", registry->function_count - LISTED_MAX);
+    if (meant.size == 0) {
+        list_topics(registry, ports, out);
+    } else {
+        buf_append_text(out, "did you mean ");
+        buf_append_slice(out, meant);
+        buf_append_u8(out, '?');
     }
 }

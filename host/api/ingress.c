@@ -33,7 +33,6 @@ enum {
     MEMORY_BYTES_MAX = 64 << 10,                          /* a request line and its fields cannot hold more */
     KEEP_BYTES_MAX = 256 << 10,                           /* buffers larger than this are not kept between requests */
     TYPE_BYTES_MAX = 3 * LIMIT_TYPENAME_BYTES_MAX + 64,   /* every byte of a typename percent-encoded */
-    HINT_BYTES_MAX = 256,
 };
 static const uint64_t DELAY_MAX_MS = UINT64_C(3650) * 24 * 60 * 60 * 1000; /* ten years: longer is a slip */
 /* A string of a function may need six bytes in JSON for each of its own. */
@@ -381,16 +380,19 @@ static enum err_code trouble(const struct http_request *request, struct err *err
 static enum err_code find_function(const struct ingress *ingress, const struct address *target,
                                    const struct function_config **out, struct err *err)
 {
-    char hint[HINT_BYTES_MAX];
+    struct buf hint;
 
     *out = registry_function(ingress->options.registry, target->space, target->name);
     if (*out != NULL) {
         return ERR_NONE;
     }
-    hint_function(ingress->options.registry, target->space, target->name, hint, sizeof hint);
-    return err_set(err, ERR_UNKNOWN_FUNCTION, "no endpoint serves %.*s/%.*s; %s", slice_shown(target->space, 64),
-                   (const char *)target->space.data, slice_shown(target->name, 64), (const char *)target->name.data,
-                   hint);
+    buf_init(&hint, HINT_BYTES_MAX);
+    hint_function(ingress->options.registry, target->space, target->name, &hint);
+    (void)err_set(err, ERR_UNKNOWN_FUNCTION, "no endpoint serves %.*s/%.*s; %.*s", slice_shown(target->space, 64),
+                  (const char *)target->space.data, slice_shown(target->name, 64), (const char *)target->name.data,
+                  (int)hint.size, (const char *)hint.data);
+    buf_done(&hint);
+    return err->code;
 }
 
 static bool takes_method(const struct resource *resource, struct slice method)

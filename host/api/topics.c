@@ -1,59 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "topics.h"
 
-#include <stdio.h>
-
-#include "config_text.h"
+#include "hint.h"
 #include "wire.h"
-
-enum {
-    COMPARED_MAX = 64, /* topics looked at for a hint */
-    LISTED_MAX = 5,
-    NAME_BYTES_MAX = LIMIT_NAMESPACE_BYTES_MAX + 1,
-    LIST_BYTES_MAX = 200,
-};
-
-struct names {
-    char texts[COMPARED_MAX][NAME_BYTES_MAX];
-    const char *list[COMPARED_MAX];
-    size_t count;
-};
-
-static bool is_here(const struct egress_config *egress, uint32_t ports)
-{
-    return egress->is_topic && (ports & UINT32_C(1) << egress->port) != 0;
-}
-
-static void collect(const struct registry *registry, uint32_t ports, struct names *names)
-{
-    for (uint32_t i = 0; i < registry->egress_count && names->count < COMPARED_MAX; i++) {
-        const struct slice name = registry->egresses[i].name;
-        if (is_here(&registry->egresses[i], ports)) {
-            (void)snprintf(names->texts[names->count], NAME_BYTES_MAX, "%.*s", (int)name.size, (const char *)name.data);
-            names->list[names->count] = names->texts[names->count];
-            names->count++;
-        }
-    }
-}
 
 static enum err_code no_topic(const struct registry *registry, uint32_t ports, struct slice topic, struct err *err)
 {
-    struct names names = {.count = 0};
-    char there_are[LIST_BYTES_MAX] = "this port has ";
-    const int shown = (int)(topic.size < 64 ? topic.size : 64);
+    struct buf hint;
 
-    collect(registry, ports, &names);
-    const char *nearest = config_nearest(topic, names.list, names.count);
-    if (nearest != NULL) {
-        return err_set(err, ERR_NOT_FOUND, "there is no topic \"%.*s\" at this port; did you mean %s?", shown,
-                       (const char *)topic.data, nearest);
-    }
-    for (size_t i = 0; i < names.count && i < LISTED_MAX; i++) {
-        const size_t used = strlen(there_are);
-        (void)snprintf(there_are + used, sizeof there_are - used, "%s%s", i == 0 ? "" : ", ", names.list[i]);
-    }
-    return err_set(err, ERR_NOT_FOUND, "there is no topic \"%.*s\" at this port; %s", shown, (const char *)topic.data,
-                   there_are);
+    buf_init(&hint, HINT_BYTES_MAX);
+    hint_topic(registry, ports, topic, &hint);
+    (void)err_set(err, ERR_NOT_FOUND, "there is no topic \"%.*s\" at this port; %.*s", slice_shown(topic, 64),
+                  (const char *)topic.data, (int)hint.size, (const char *)hint.data);
+    buf_done(&hint);
+    return err->code;
 }
 
 enum err_code topics_find(const struct registry *registry, uint32_t ports, struct slice segment, struct buf *memory,
@@ -65,7 +25,7 @@ enum err_code topics_find(const struct registry *registry, uint32_t ports, struc
         return err->code;
     }
     for (uint32_t i = 0; i < registry->egress_count; i++) {
-        if (is_here(&registry->egresses[i], ports) && slice_equal(registry->egresses[i].name, topic)) {
+        if (registry_has_topic_at(registry, i, ports) && slice_equal(registry->egresses[i].name, topic)) {
             *out_egress = i;
             return ERR_NONE;
         }

@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "config_text.h"
 #include "egress_print.h"
 #include "limit.h"
 #include "log.h"
+#include "nearest.h"
 #include "tls.h"
 
 enum {
@@ -345,14 +345,14 @@ static void print_usage(FILE *out)
 
 static int unknown_verb(const char *text)
 {
-    const char *names[VERB_COUNT];
+    struct nearest nearest = nearest_to(slice_of(text));
+    const char *meant = NULL;
 
     for (size_t i = 0; i < VERB_COUNT; i++) {
-        names[i] = verbs[i].name;
+        meant = nearest_offer(&nearest, slice_of(verbs[i].name)) ? verbs[i].name : meant;
     }
-    const char *nearest = config_nearest(slice_of(text), names, VERB_COUNT);
-    if (nearest != NULL) {
-        (void)fprintf(stderr, "proa: there is no verb %.80s; did you mean %s?\n\n", text, nearest);
+    if (meant != NULL) {
+        (void)fprintf(stderr, "proa: there is no verb %.80s; did you mean %s?\n\n", text, meant);
     } else {
         (void)fprintf(stderr, "proa: there is no verb %.80s\n\n", text);
     }

@@ -9,6 +9,7 @@
 #include "check.h"
 #include "config_text.h"
 #include "limit.h"
+#include "nearest.h"
 #include "store_lmdb.h"
 
 enum {
@@ -287,17 +288,17 @@ static void store_words(struct parse *parse, const struct option *option, const 
 
 static void unknown_flag(struct parse *parse, const char *argument, struct slice name)
 {
-    const char *names[OPTION_COUNT + 1] = {"help"};
+    struct nearest nearest = nearest_to(name);
+    const char *meant = nearest_offer(&nearest, SLICE("help")) ? "help" : NULL;
     char sentence[128];
 
     for (size_t i = 0; i < OPTION_COUNT; i++) {
-        names[i + 1] = options[i].name;
+        meant = nearest_offer(&nearest, slice_of(options[i].name)) ? options[i].name : meant;
     }
-    const char *nearest = config_nearest(name, names, OPTION_COUNT + 1);
-    if (nearest == NULL) {
+    if (meant == NULL) {
         (void)snprintf(sentence, sizeof sentence, "there is no such option; proa serve --help lists them");
     } else {
-        (void)snprintf(sentence, sizeof sentence, "there is no such option; did you mean --%s?", nearest);
+        (void)snprintf(sentence, sizeof sentence, "there is no such option; did you mean --%s?", meant);
     }
     char about[SHOWN_BYTES_MAX + 1];
     (void)snprintf(about, sizeof about, "%.*s", (int)strcspn(argument, "="), argument);

@@ -4,11 +4,9 @@
 #include "check.h"
 #include "config_kind.h"
 #include "config_registry.h"
+#include "nearest.h"
 
-enum {
-    NODES_BYTES_MAX = 32 << 20, /* of one file while it is read */
-    KINDS_MAX = 16,
-};
+enum { NODES_BYTES_MAX = 32 << 20 }; /* of one file while it is read */
 
 static const struct config_kind *find_kind(const struct config_node *node)
 {
@@ -27,39 +25,39 @@ static const struct config_kind *find_kind(const struct config_node *node)
 
 static void complain_kind(struct config_source *source, const struct config_node *node)
 {
-    const char *names[KINDS_MAX];
-    size_t count = 0;
+    struct nearest nearest = nearest_to(node->text);
+    const char *meant = config_proa_kinds[0].name;
 
     if (node->kind == CONFIG_NODE_BAD) {
         return;
     }
-    check(config_proa_kind_count + config_statefun_kind_count <= KINDS_MAX);
-    for (size_t i = 0; i < config_proa_kind_count; i++) {
-        names[count++] = config_proa_kinds[i].name;
+    for (size_t i = 0; i < config_proa_kind_count + config_statefun_kind_count; i++) {
+        const struct config_kind *kind =
+            i < config_proa_kind_count ? &config_proa_kinds[i] : &config_statefun_kinds[i - config_proa_kind_count];
+        if (nearest_offer(&nearest, slice_of(kind->name))) {
+            meant = kind->name;
+        }
     }
-    for (size_t i = 0; i < config_statefun_kind_count; i++) {
-        names[count++] = config_statefun_kinds[i].name;
-    }
-    const char *nearest = node->kind == CONFIG_NODE_SCALAR ? config_nearest(node->text, names, count) : NULL;
     config_error(source, node->line, "kind: '%.*s' is not a known kind; did you mean %s?", config_shown(node->text),
-                 node->text.size == 0 ? (const uint8_t *)"" : node->text.data, nearest == NULL ? names[0] : nearest);
+                 node->text.size == 0 ? (const uint8_t *)"" : node->text.data, meant);
 }
 
 /* A key beside kind and spec. */
 static void complain_key(struct config_source *source, const struct config_node *node, bool is_foreign)
 {
-    static const char *const names[] = {"kind", "spec"};
-    const char *nearest = config_nearest(node->key, names, 2);
+    struct nearest nearest = nearest_to(node->key);
+    const char *meant = nearest_offer(&nearest, SLICE("kind")) ? "kind" : NULL;
 
+    meant = nearest_offer(&nearest, SLICE("spec")) ? "spec" : meant;
     if (is_foreign) {
         config_warn(source, node->key_line, "%.*s is not a known key; a document has kind and spec; it is passed over",
                     config_shown(node->key), node->key.data);
-    } else if (nearest == NULL) {
+    } else if (meant == NULL) {
         config_error(source, node->key_line, "%.*s is not a known key; a document has kind and spec",
                      config_shown(node->key), node->key.data);
     } else {
         config_error(source, node->key_line, "%.*s is not a known key; did you mean %s?", config_shown(node->key),
-                     node->key.data, nearest);
+                     node->key.data, meant);
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include "config_text.h"
 #include "limit.h"
+#include "nearest.h"
 #include "wire.h"
 
 static const char placeholder[] = "{function.name}";
@@ -115,7 +116,9 @@ bool config_is_https(struct slice url)
 enum err_code config_check_typename(struct slice text, struct err *err)
 {
     enum { HOST_TYPES = 2 };
-    const char *names[HOST_TYPES + SCALAR_COUNT] = {"proa/json", "proa/bytes"};
+    struct slice names[HOST_TYPES + SCALAR_COUNT] = {SLICE("proa/json"), SLICE("proa/bytes")};
+    struct nearest nearest = nearest_to(text);
+    struct slice meant = names[0];
     struct slice space;
     struct slice name;
 
@@ -128,17 +131,16 @@ enum err_code config_check_typename(struct slice text, struct err *err)
         return ERR_NONE;
     }
     for (size_t i = 0; i < SCALAR_COUNT; i++) {
-        names[HOST_TYPES + i] =
-            (const char *)wire_scalar_typename((enum scalar)i).data; /* over a literal: ends with NUL */
+        names[HOST_TYPES + i] = wire_scalar_typename((enum scalar)i);
     }
     for (size_t i = 0; i < HOST_TYPES + SCALAR_COUNT; i++) {
-        if (slice_equal(text, slice_of(names[i]))) {
+        if (slice_equal(text, names[i])) {
             return ERR_NONE;
         }
+        meant = nearest_offer(&nearest, names[i]) ? names[i] : meant;
     }
-    const char *nearest = config_nearest(text, names, HOST_TYPES + SCALAR_COUNT);
-    return err_set(err, ERR_CONFIG, "'%.*s' is no type that its namespace has; did you mean %s?", config_shown(text),
-                   text.data, nearest == NULL ? names[0] : nearest);
+    return err_set(err, ERR_CONFIG, "'%.*s' is no type that its namespace has; did you mean %.*s?", config_shown(text),
+                   text.data, (int)meant.size, meant.data);
 }
 
 /* True if each brace is one of a {function.name}. */

@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "limit.h"
+#include "nearest.h"
 
 enum { PATH_BYTES_MAX = 64 };
 
@@ -52,28 +53,19 @@ static void say_unknown(struct reading *reading, const struct config_node *node,
     }
 }
 
-/* The name in the table most like a key that stands under `prefix`, or NULL. */
-static const char *nearest_key(const struct reading *reading, struct slice key, const char *prefix,
-                               char out[PATH_BYTES_MAX])
+/* The name in the table most like a key that stands under `prefix`, or empty. */
+static struct slice nearest_key(const struct reading *reading, struct slice key, const char *prefix)
 {
-    char names[CONFIG_KEYS_MAX][PATH_BYTES_MAX];
-    const char *list[CONFIG_KEYS_MAX];
-    size_t count = 0;
+    struct nearest nearest = nearest_to(key);
+    struct slice found = SLICE_EMPTY;
 
     for (size_t i = 0; i < reading->table->count; i++) {
         const struct slice name = name_under(reading->table->keys[i].path, prefix);
-        if (name.size > 0) {
-            (void)snprintf(names[count], PATH_BYTES_MAX, "%.*s", (int)name.size, name.data);
-            list[count] = names[count];
-            count++;
+        if (name.size > 0 && nearest_offer(&nearest, name)) {
+            found = name;
         }
     }
-    const char *nearest = config_nearest(key, list, count);
-    if (nearest == NULL) {
-        return NULL;
-    }
-    (void)snprintf(out, PATH_BYTES_MAX, "%s", nearest);
-    return out;
+    return found;
 }
 
 /* Complains about a key no row has, and names what may have been meant. */
@@ -81,12 +73,11 @@ static void complain_unknown(struct reading *reading, const struct config_node *
 {
     const int shown = config_shown(node->key);
     char sentence[LIMIT_ERR_TEXT_BYTES_MAX];
-    char name[PATH_BYTES_MAX];
 
-    const char *nearest = nearest_key(reading, node->key, prefix, name);
-    if (nearest != NULL) {
-        (void)snprintf(sentence, sizeof sentence, "%s%.*s is not a known key; did you mean %s%s?", prefix, shown,
-                       node->key.data, prefix, nearest);
+    const struct slice nearest = nearest_key(reading, node->key, prefix);
+    if (nearest.size > 0) {
+        (void)snprintf(sentence, sizeof sentence, "%s%.*s is not a known key; did you mean %s%.*s?", prefix, shown,
+                       node->key.data, prefix, (int)nearest.size, nearest.data);
         say_unknown(reading, node, sentence);
         return;
     }

@@ -7,10 +7,7 @@
 
 #include "check.h"
 
-enum {
-    NEAREST_BYTES_MAX = 64, /* longer texts are not compared */
-    VARIABLE_BYTES_MAX = 128,
-};
+enum { VARIABLE_BYTES_MAX = 128 };
 
 struct unit {
     const char *name;
@@ -27,11 +24,6 @@ static const struct unit bytes_units[] = {
 enum { UNIT_COUNT = 5 };
 
 /* ---- numbers with units --------------------------------------------------------------------------------- */
-
-static uint8_t lower(uint8_t byte)
-{
-    return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + ('a' - 'A')) : byte;
-}
 
 /* Reads the digits `text` begins with; returns how many, 0 if there are none or they overflow. */
 static size_t parse_digits(struct slice text, uint64_t *out_number)
@@ -113,9 +105,9 @@ static uint64_t flink_unit_ns(struct slice name)
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         const struct slice unit = slice_of(units[i].name);
         const bool is_plural =
-            units[i].has_plural && name.size == unit.size + 1 && lower(name.data[name.size - 1]) == 's';
+            units[i].has_plural && name.size == unit.size + 1 && byte_lower(name.data[name.size - 1]) == 's';
         size_t at = 0;
-        while (at < unit.size && at < name.size && lower(name.data[at]) == unit.data[at]) {
+        while (at < unit.size && at < name.size && byte_lower(name.data[at]) == unit.data[at]) {
             at++;
         }
         if (at == unit.size && (name.size == unit.size || is_plural)) {
@@ -420,65 +412,11 @@ void config_rule_describe(const struct config_rule *rule, struct buf *out)
     }
 }
 
-/* ---- names meant ---------------------------------------------------------------------------------------- */
-
-/* How many letters must be added, left out, exchanged or swapped with their neighbour to make `a` of `b`. */
-static size_t distance(struct slice a, struct slice b)
-{
-    size_t rows[3][NEAREST_BYTES_MAX + 1];
-    size_t *before = rows[0];
-    size_t *above = rows[1];
-    size_t *row = rows[2];
-
-    check(a.size <= NEAREST_BYTES_MAX && b.size <= NEAREST_BYTES_MAX);
-    for (size_t j = 0; j <= b.size; j++) {
-        above[j] = j;
-        before[j] = j;
-    }
-    for (size_t i = 1; i <= a.size; i++) {
-        row[0] = i;
-        for (size_t j = 1; j <= b.size; j++) {
-            const bool is_same = lower(a.data[i - 1]) == lower(b.data[j - 1]);
-            const bool is_swap = i > 1 && j > 1 && lower(a.data[i - 1]) == lower(b.data[j - 2]) &&
-                                 lower(a.data[i - 2]) == lower(b.data[j - 1]);
-            size_t least = above[j - 1] + !is_same;
-            least = above[j] + 1 < least ? above[j] + 1 : least;
-            least = row[j - 1] + 1 < least ? row[j - 1] + 1 : least;
-            row[j] = is_swap && before[j - 2] + 1 < least ? before[j - 2] + 1 : least;
-        }
-        size_t *oldest = before;
-        before = above;
-        above = row;
-        row = oldest;
-    }
-    return above[b.size];
-}
-
-const char *config_nearest(struct slice text, const char *const *names, size_t count)
-{
-    const char *nearest = NULL;
-    size_t least = SIZE_MAX;
-
-    if (text.size == 0 || text.size > NEAREST_BYTES_MAX) {
-        return NULL;
-    }
-    for (size_t i = 0; i < count; i++) {
-        const struct slice name = slice_of(names[i]);
-        const size_t longer = name.size > text.size ? name.size : text.size;
-        const size_t far = name.size > NEAREST_BYTES_MAX ? SIZE_MAX : distance(text, name);
-        if (far < least && far <= (longer + 2) / 3) {
-            least = far;
-            nearest = names[i];
-        }
-    }
-    return nearest;
-}
-
 /* ---- variables ------------------------------------------------------------------------------------------ */
 
 static bool is_name_byte(uint8_t byte, bool is_first)
 {
-    const uint8_t small = lower(byte);
+    const uint8_t small = byte_lower(byte);
 
     return (small >= 'a' && small <= 'z') || byte == '_' || (!is_first && byte >= '0' && byte <= '9');
 }

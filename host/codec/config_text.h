@@ -66,9 +66,6 @@ static inline int config_shown(struct slice text)
     return slice_shown(text, CONFIG_SHOWN_BYTES_MAX);
 }
 
-/* The name most like `text`, or NULL if none is alike enough to be meant. */
-const char *config_nearest(struct slice text, const char *const *names, size_t count);
-
 /* Appends `text` with each ${NAME} and ${NAME:-default} replaced; "$${" stands for "${". An empty variable counts as
  * unset, as in a shell. */
 MUST_USE enum err_code config_expand(struct slice text, config_getenv *lookup, void *lookup_context, struct buf *out,

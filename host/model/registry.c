@@ -53,6 +53,13 @@ bool registry_is_playground(const struct registry *registry, struct slice space,
     return has_egress && registry_is_playground_name(space, name);
 }
 
+bool registry_has_topic_at(const struct registry *registry, uint32_t egress, uint32_t ports)
+{
+    const struct egress_config *config = &registry->egresses[egress];
+
+    return config->is_topic && (ports & UINT32_C(1) << config->port) != 0;
+}
+
 int32_t registry_topic(const struct registry *registry, struct slice topic)
 {
     for (uint32_t i = 0; i < registry->egress_count; i++) {

@@ -105,5 +105,7 @@ int32_t registry_egress(const struct registry *registry, struct slice space, str
 bool registry_is_playground_name(struct slice space, struct slice name);
 /* True if this is the playground's egress, and the module file has it: its records go to topics. */
 bool registry_is_playground(const struct registry *registry, struct slice space, struct slice name);
+/* True if this egress is a topic that is popped at one of `ports`, a bit set. */
+bool registry_has_topic_at(const struct registry *registry, uint32_t egress, uint32_t ports);
 /* The index of a topic among the egresses, or -1. */
 int32_t registry_topic(const struct registry *registry, struct slice topic);

@@ -167,21 +167,6 @@ static void durations_and_sizes(void **state)
     assert_false(config_parse_factor(SLICE("1,5"), &number));
 }
 
-static void the_nearest_name(void **state)
-{
-    (void)state;
-    static const char *const names[] = {"timeout", "in_flight", "batch", "batch_bytes"};
-
-    assert_string_equal(config_nearest(SLICE("timeuot"), names, 4), "timeout");
-    assert_string_equal(config_nearest(SLICE("TimeOut"), names, 4), "timeout");
-    assert_string_equal(config_nearest(SLICE("inflight"), names, 4), "in_flight");
-    assert_string_equal(config_nearest(SLICE("batchbytes"), names, 4), "batch_bytes");
-    assert_string_equal(config_nearest(SLICE("btch"), names, 4), "batch");
-    assert_null(config_nearest(SLICE("concurrency"), names, 4));
-    assert_null(config_nearest(SLICE(""), names, 4));
-    assert_null(config_nearest(SLICE("x"), names, 0));
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, config_set_up, config_tear_down)
@@ -192,7 +177,6 @@ int main(void)
         TEST(mistakes_in_variables),
         TEST(a_dollar_brace_can_be_written),
         TEST(durations_and_sizes),
-        TEST(the_nearest_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
