@@ -16,12 +16,12 @@
 
 #include "check.h"
 #include "clock.h"
-#include "config.h"
 #include "door.h"
 #include "hint.h"
 #include "json.h"
 #include "list.h"
 #include "path.h"
+#include "quantity.h"
 #include "topics.h"
 #include "value.h"
 
@@ -341,7 +341,7 @@ static enum err_code get_parameters(const struct resource *resource, struct slic
         if (has_come) {
             return err_set(err, ERR_BAD_REQUEST, "the parameter %s is given twice; give it once", resource->parameter);
         }
-        if (!config_parse_duration(value, into)) {
+        if (!quantity_get_duration(value, into)) {
             return err_set(
                 err, ERR_BAD_REQUEST,
                 "the parameter %s must be an integer and one of ms, s, m, h, d, such as %s=10s, not \"%.*s\"",

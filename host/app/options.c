@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "config_text.h"
+#include "config_rule.h"
 #include "limit.h"
 #include "nearest.h"
 #include "store_lmdb.h"

@@ -6,7 +6,7 @@
  * page (config_print_reference). Thread: any; no state.
  *
  * A file becomes nodes (config_yaml.h), each document is given to its kind (config.c, config_kind.h), which reads its
- * keys by a table (config_table.h) of texts with a meaning (config_text.h), and adds what they say to the registry
+ * keys by a table (config_table.h) of texts with a meaning (config_rule.h), and adds what they say to the registry
  * under construction (config_registry.h). What is wrong is said of the source (config_source.h).
  */
 #pragma once
@@ -51,8 +51,3 @@ void config_print_reference(struct buf *out);
 void config_print_statefun(struct buf *out);
 /* A JSON Schema (draft-07) of one document of our own kinds, for editors. */
 void config_print_schema(struct buf *out);
-
-/* "10s", "500ms", "2m", "1h", "3d" (an integer and a unit) to milliseconds; false if it is not one or overflows. */
-bool config_parse_duration(struct slice text, uint64_t *out_ms);
-/* "512KiB", "1MiB", "1GiB", "100" to bytes. */
-bool config_parse_bytes(struct slice text, uint64_t *out_bytes);

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "config_kind.h"
+#include "config_name.h"
 #include "config_registry.h"
-#include "config_text.h"
 
 enum err_code config_add_function(struct config *config, const char *text, struct buf *messages)
 {

@@ -1,12 +1,12 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * The names and URLs a configuration holds; config_text.c reads numbers and variables.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config_name.h"
+
 #include <string.h>
 
-#include "config_text.h"
+#include "config_source.h"
 #include "limit.h"
 #include "nearest.h"
+#include "quantity.h"
 #include "wire.h"
 
 static const char placeholder[] = "{function.name}";
@@ -162,7 +162,7 @@ static enum err_code check_port(struct slice port, struct slice url, struct err 
 {
     uint64_t number = 0;
 
-    if (!config_parse_number(port, &number) || number < 1 || number > 65535) {
+    if (!quantity_get_number(port, &number) || number < 1 || number > 65535) {
         return err_set(err, ERR_CONFIG, "'%.*s' has no port between 1 and 65535 after the host", config_shown(url),
                        url.data);
     }

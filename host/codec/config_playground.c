@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "config_kind.h"
+#include "config_name.h"
 #include "config_registry.h"
-#include "config_text.h"
 #include "limit.h"
 
 enum { PORT_MAX = 65535 };

@@ -9,6 +9,7 @@
 #include "check.h"
 #include "config_kind.h"
 #include "json.h"
+#include "quantity.h"
 
 enum { PREFIX_BYTES_MAX = 64 };
 
@@ -143,7 +144,7 @@ static void put_choices(struct buf *out, const char *choices)
         uint64_t number = 0;
         buf_append_text(out, word == choices ? "" : ", ");
         json_put_string(out, choice);
-        if (config_parse_factor(choice, &number)) { /* without quotes it is a number */
+        if (quantity_get_factor(choice, &number)) { /* without quotes it is a number */
             buf_append_text(out, ", ");
             buf_append_slice(out, choice);
         }
@@ -201,6 +202,7 @@ static void put_forms(struct buf *out, const struct config_rule *rule)
     case CONFIG_NUMBER_OR_OFF:
     case CONFIG_ENTRIES:
     case CONFIG_LIST:
+    case CONFIG_TYPE_COUNT:
         break;
     }
     check_failed("a type that keys of our own kinds have", __FILE__, __LINE__);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "config_kind.h"
+#include "config_name.h"
 #include "config_registry.h"
 #include "config_tls.h"
 #include "limit.h"

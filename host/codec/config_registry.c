@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "check.h"
-#include "config_text.h"
+#include "config_name.h"
 #include "limit.h"
 
 enum { REGISTRY_BYTES_MAX = 64 << 20 }; /* far above what a file at its limits comes to */

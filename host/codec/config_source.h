@@ -11,6 +11,14 @@
 #include "arena.h"
 #include "config.h"
 
+/* How much of a foreign text a sentence shows. */
+enum { CONFIG_SHOWN_BYTES_MAX = 80 };
+/* So many of its bytes: for "%.*s". */
+static inline int config_shown(struct slice text)
+{
+    return slice_shown(text, CONFIG_SHOWN_BYTES_MAX);
+}
+
 struct config_source {
     const struct config_input *input; /* its text is empty when a flag is read */
     struct arena *arena;              /* of nodes; freed with the source */

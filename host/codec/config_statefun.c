@@ -11,9 +11,11 @@
 
 #include "check.h"
 #include "config_kind.h"
+#include "config_name.h"
 #include "config_registry.h"
 #include "config_tls.h"
 #include "limit.h"
+#include "quantity.h"
 
 enum {
     CALL_MS_MAX = 86400000, /* as call.timeout of our own kind */
@@ -234,7 +236,7 @@ static void read_answer_bytes(const struct reading *reading, bool is_okhttp, str
 {
     uint64_t bytes = 0;
 
-    check(config_parse_number(slice_of(http_v2_keys[KEY_HTTP_ANSWER_BYTES].fallback), &bytes));
+    check(quantity_get_number(slice_of(http_v2_keys[KEY_HTTP_ANSWER_BYTES].fallback), &bytes));
     if (is_said(reading, KEY_HTTP_ANSWER_BYTES)) {
         if (is_okhttp) {
             warn(reading, KEY_HTTP_ANSWER_BYTES, "is no key of okhttp and has no effect");

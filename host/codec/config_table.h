@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "config_text.h"
+#include "config_rule.h"
 #include "config_yaml.h"
 
 /* What becomes of a key. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config_tls.h"
 
+#include "config_name.h"
+
 /* One document while its keys are read. */
 struct reading {
     struct config_source *source;

@@ -5,7 +5,7 @@
 #include <yaml.h>
 
 #include "check.h"
-#include "config_text.h"
+#include "config_variable.h"
 #include "limit.h"
 
 enum {

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "config_text.h"
 #include "limit.h"
 #include "page.h"
+#include "quantity.h"
 
 /* The one endpoint a file makes, and what it was warned about. */
 static const struct endpoint_config *take(const char *text, const char *says)
@@ -565,12 +565,12 @@ static void durations_in_flinks_forms(void **state)
     uint64_t ms = 0;
 
     for (size_t i = 0; i < sizeof good_durations / sizeof good_durations[0]; i++) {
-        if (!config_parse_flink_duration(slice_of(good_durations[i].text), &ms) || ms != good_durations[i].ms) {
+        if (!quantity_get_flink_duration(slice_of(good_durations[i].text), &ms) || ms != good_durations[i].ms) {
             fail_msg("'%s' is read as %llu", good_durations[i].text, (unsigned long long)ms);
         }
     }
     for (size_t i = 0; i < sizeof bad_durations / sizeof bad_durations[0]; i++) {
-        if (config_parse_flink_duration(slice_of(bad_durations[i]), &ms)) {
+        if (quantity_get_flink_duration(slice_of(bad_durations[i]), &ms)) {
             fail_msg("'%s' is read as %llu", bad_durations[i], (unsigned long long)ms);
         }
     }
