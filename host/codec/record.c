@@ -51,20 +51,15 @@ void record_put_envelope(struct buf *buf, const struct envelope *envelope)
 
 enum err_code record_get_envelope(struct slice bytes, struct envelope *out, struct err *err)
 {
-    static const char what[] = "envelope";
     struct envelope envelope;
-    struct reader reader;
-    enum err_code code = reader_begin(&reader, bytes, what, err);
+    struct reader reader = reader_begin(bytes, "envelope", err);
 
-    if (code != ERR_NONE) {
-        return code;
-    }
     get_envelope(&reader, &envelope);
-    code = reader_end(&reader, what, err);
-    if (code == ERR_NONE) {
-        *out = envelope;
+    if (reader_end(&reader, err) != ERR_NONE) {
+        return err->code;
     }
-    return code;
+    *out = envelope;
+    return ERR_NONE;
 }
 
 void record_put_parked(struct buf *buf, const struct parked *parked)
@@ -86,24 +81,19 @@ void record_put_parked(struct buf *buf, const struct parked *parked)
 
 enum err_code record_get_parked(struct slice bytes, struct parked *out, struct err *err)
 {
-    static const char what[] = "parked";
     struct parked parked;
-    struct reader reader;
-    enum err_code code = reader_begin(&reader, bytes, what, err);
+    struct reader reader = reader_begin(bytes, "parked", err);
 
-    if (code != ERR_NONE) {
-        return code;
-    }
     get_envelope(&reader, &parked.envelope);
     parked.attempts = get_u32(&reader);
     parked.parked_ms = get_u64(&reader);
     parked.reason = get_slice(&reader);
     parked.text = get_slice(&reader);
-    code = reader_end(&reader, what, err);
-    if (code == ERR_NONE) {
-        *out = parked;
+    if (reader_end(&reader, err) != ERR_NONE) {
+        return err->code;
     }
-    return code;
+    *out = parked;
+    return ERR_NONE;
 }
 
 /* ---- instance and state ------------------------------------------------------------------------------------- */
@@ -159,15 +149,10 @@ static void get_state(struct reader *reader, struct state_value *out)
 enum err_code record_get_instance(struct slice bytes, struct instance_record *out, struct record_cursor *out_states,
                                   struct err *err)
 {
-    static const char what[] = "instance";
     struct instance_record record;
     struct state_value state;
-    struct reader reader;
-    enum err_code code = reader_begin(&reader, bytes, what, err);
+    struct reader reader = reader_begin(bytes, "instance", err);
 
-    if (code != ERR_NONE) {
-        return code;
-    }
     record.created_ms = get_u64(&reader);
     record.touched_ms = get_u64(&reader);
     record.armed_ms = get_u64(&reader);
@@ -178,17 +163,17 @@ enum err_code record_get_instance(struct slice bytes, struct instance_record *ou
     for (uint32_t i = 0; i < record.state_count && !reader.is_bad; i++) {
         get_state(&reader, &state);
     }
-    code = reader_end(&reader, what, err);
-    if (code == ERR_NONE) {
-        *out = record;
-        *out_states = states;
+    if (reader_end(&reader, err) != ERR_NONE) {
+        return err->code;
     }
-    return code;
+    *out = record;
+    *out_states = states;
+    return ERR_NONE;
 }
 
 enum err_code record_next_state(struct record_cursor *cursor, struct state_value *out, struct err *err)
 {
-    struct reader reader = {cursor->left.data, cursor->left.size, false};
+    struct reader reader = reader_again(cursor->left);
     struct state_value state;
 
     get_state(&reader, &state);
@@ -213,19 +198,14 @@ void record_put_state(struct buf *buf, struct slice value)
 
 enum err_code record_get_state(struct slice bytes, struct slice *out_value, struct err *err)
 {
-    static const char what[] = "state";
-    struct reader reader;
-    enum err_code code = reader_begin(&reader, bytes, what, err);
+    struct reader reader = reader_begin(bytes, "state", err);
 
-    if (code != ERR_NONE) {
-        return code;
-    }
     const struct slice value = get_slice(&reader);
-    code = reader_end(&reader, what, err);
-    if (code == ERR_NONE) {
-        *out_value = value;
+    if (reader_end(&reader, err) != ERR_NONE) {
+        return err->code;
     }
-    return code;
+    *out_value = value;
+    return ERR_NONE;
 }
 
 /* ---- token, invocation, expiry, outbox ------------------------------------------------------------------------ */
@@ -246,22 +226,17 @@ void record_put_token(struct buf *buf, const struct token_record *record)
 
 enum err_code record_get_token(struct slice bytes, struct token_record *out, struct err *err)
 {
-    static const char what[] = "token";
     struct token_record record;
-    struct reader reader;
-    enum err_code code = reader_begin(&reader, bytes, what, err);
+    struct reader reader = reader_begin(bytes, "token", err);
 
-    if (code != ERR_NONE) {
-        return code;
-    }
     record.token = get_slice(&reader);
     record.due_ms = get_u64(&reader);
     record.number = get_u64(&reader);
-    code = reader_end(&reader, what, err);
-    if (code == ERR_NONE) {
-        *out = record;
+    if (reader_end(&reader, err) != ERR_NONE) {
+        return err->code;
     }
-    return code;
+    *out = record;
+    return ERR_NONE;
 }
 
 void record_put_invocation(struct buf *buf, const struct invocation_record *record)
@@ -279,21 +254,16 @@ void record_put_invocation(struct buf *buf, const struct invocation_record *reco
 
 enum err_code record_get_invocation(struct slice bytes, struct invocation_record *out, struct err *err)
 {
-    static const char what[] = "invocation";
     struct invocation_record record;
-    struct reader reader;
-    enum err_code code = reader_begin(&reader, bytes, what, err);
+    struct reader reader = reader_begin(bytes, "invocation", err);
 
-    if (code != ERR_NONE) {
-        return code;
-    }
     record.due_ms = get_u64(&reader);
     record.target = get_address(&reader);
-    code = reader_end(&reader, what, err);
-    if (code == ERR_NONE) {
-        *out = record;
+    if (reader_end(&reader, err) != ERR_NONE) {
+        return err->code;
     }
-    return code;
+    *out = record;
+    return ERR_NONE;
 }
 
 void record_put_expiry(struct buf *buf, struct slice id)
@@ -303,19 +273,14 @@ void record_put_expiry(struct buf *buf, struct slice id)
 
 enum err_code record_get_expiry(struct slice bytes, struct slice *out_id, struct err *err)
 {
-    static const char what[] = "expiry";
-    struct reader reader;
-    enum err_code code = reader_begin(&reader, bytes, what, err);
+    struct reader reader = reader_begin(bytes, "expiry", err);
 
-    if (code != ERR_NONE) {
-        return code;
-    }
     const struct slice id = get_slice(&reader);
-    code = reader_end(&reader, what, err);
-    if (code == ERR_NONE) {
-        *out_id = id;
+    if (reader_end(&reader, err) != ERR_NONE) {
+        return err->code;
     }
-    return code;
+    *out_id = id;
+    return ERR_NONE;
 }
 
 void record_put_outbox(struct buf *buf, const struct outbox_record *record)
@@ -335,21 +300,16 @@ void record_put_outbox(struct buf *buf, const struct outbox_record *record)
 
 enum err_code record_get_outbox(struct slice bytes, struct outbox_record *out, struct err *err)
 {
-    static const char what[] = "outbox";
     struct outbox_record record;
-    struct reader reader;
-    enum err_code code = reader_begin(&reader, bytes, what, err);
+    struct reader reader = reader_begin(bytes, "outbox", err);
 
-    if (code != ERR_NONE) {
-        return code;
-    }
     record.number = get_u64(&reader);
     record.time_ms = get_u64(&reader);
     record.sender = get_address(&reader);
     record.value = get_slice(&reader);
-    code = reader_end(&reader, what, err);
-    if (code == ERR_NONE) {
-        *out = record;
+    if (reader_end(&reader, err) != ERR_NONE) {
+        return err->code;
     }
-    return code;
+    *out = record;
+    return ERR_NONE;
 }

@@ -122,7 +122,9 @@ static inline void record_seal(struct buf *buf, size_t start)
 struct reader {
     const uint8_t *at;
     size_t left;
-    bool is_bad; /* sticky: too short, or a value that is never written */
+    const char *what;    /* kind of record, for sentences */
+    enum err_code frame; /* what is wrong with the frame; ERR_NONE: nothing */
+    bool is_bad;         /* sticky: a bad frame, too short, or a value that is never written */
 };
 
 static inline const uint8_t *get_bytes(struct reader *reader, size_t size)
@@ -187,15 +189,14 @@ static inline struct address get_address(struct reader *reader)
     return address;
 }
 
-/* Checks the frame. The checksum comes first: a newer format promises only that it and the format byte stay. */
-static inline enum err_code reader_begin(struct reader *reader, struct slice bytes, const char *what, struct err *err)
+/* The checksum comes first: a newer format promises only that it and the format byte stay. */
+static inline enum err_code check_frame(struct slice bytes, const char *what, struct err *err)
 {
-    *reader = (struct reader){NULL, 0, true};
     if (bytes.size < FRAME_BYTES) {
         return err_set(err, ERR_CORRUPT, "the %s record has only %zu bytes", what, bytes.size);
     }
     const struct slice covered = {bytes.data, bytes.size - CRC_BYTES};
-    struct reader tail = {bytes.data + covered.size, CRC_BYTES, false};
+    struct reader tail = {.at = bytes.data + covered.size, .left = CRC_BYTES};
     if (get_u32(&tail) != hash_crc32c(0, covered)) {
         return err_set(err, ERR_CORRUPT, "the %s record of %zu bytes fails its checksum", what, bytes.size);
     }
@@ -207,17 +208,37 @@ static inline enum err_code reader_begin(struct reader *reader, struct slice byt
     if (format == 0) {
         return err_set(err, ERR_CORRUPT, "the %s record has format 0, which never existed", what);
     }
-    *reader = (struct reader){bytes.data + FORMAT_BYTES, covered.size - FORMAT_BYTES, false};
     return ERR_NONE;
 }
 
-static inline enum err_code reader_end(const struct reader *reader, const char *what, struct err *err)
+/* A reader of the fields within the frame. If that is bad, *err says why, they are all zero, and so does reader_end. */
+static inline struct reader reader_begin(struct slice bytes, const char *what, struct err *err)
 {
+    const enum err_code frame = check_frame(bytes, what, err);
+
+    if (frame != ERR_NONE) {
+        return (struct reader){.what = what, .frame = frame, .is_bad = true};
+    }
+    return (struct reader){.at = bytes.data + FORMAT_BYTES, .left = bytes.size - FRAME_BYTES, .what = what};
+}
+
+/* A reader of fields that were read once already. */
+static inline struct reader reader_again(struct slice fields)
+{
+    return (struct reader){.at = fields.data, .left = fields.size};
+}
+
+/* Nothing that was read counts unless this is ERR_NONE. */
+static inline enum err_code reader_end(const struct reader *reader, struct err *err)
+{
+    if (reader->frame != ERR_NONE) {
+        return reader->frame;
+    }
     if (reader->is_bad) {
-        return err_set(err, ERR_CORRUPT, "the %s record ends too early or holds an impossible value", what);
+        return err_set(err, ERR_CORRUPT, "the %s record ends too early or holds an impossible value", reader->what);
     }
     if (reader->left != 0) {
-        return err_set(err, ERR_CORRUPT, "the %s record has %zu bytes too many", what, reader->left);
+        return err_set(err, ERR_CORRUPT, "the %s record has %zu bytes too many", reader->what, reader->left);
     }
     return ERR_NONE;
 }

@@ -57,15 +57,10 @@ static void get_spec(struct reader *reader, struct spec_record *out)
 enum err_code record_get_type(struct slice bytes, struct type_record *out, struct record_cursor *out_specs,
                               struct err *err)
 {
-    static const char what[] = "type";
     struct type_record record;
     struct spec_record spec;
-    struct reader reader;
-    enum err_code code = reader_begin(&reader, bytes, what, err);
+    struct reader reader = reader_begin(bytes, "type", err);
 
-    if (code != ERR_NONE) {
-        return code;
-    }
     record.space = get_slice(&reader);
     record.name = get_slice(&reader);
     record.spec_count = get_u32(&reader);
@@ -73,17 +68,17 @@ enum err_code record_get_type(struct slice bytes, struct type_record *out, struc
     for (uint32_t i = 0; i < record.spec_count && !reader.is_bad; i++) {
         get_spec(&reader, &spec);
     }
-    code = reader_end(&reader, what, err);
-    if (code == ERR_NONE) {
-        *out = record;
-        *out_specs = specs;
+    if (reader_end(&reader, err) != ERR_NONE) {
+        return err->code;
     }
-    return code;
+    *out = record;
+    *out_specs = specs;
+    return ERR_NONE;
 }
 
 enum err_code record_next_spec(struct record_cursor *cursor, struct spec_record *out, struct err *err)
 {
-    struct reader reader = {cursor->left.data, cursor->left.size, false};
+    struct reader reader = reader_again(cursor->left);
     struct spec_record spec;
 
     get_spec(&reader, &spec);
@@ -110,21 +105,16 @@ void record_put_egress(struct buf *buf, struct slice space, struct slice name)
 
 enum err_code record_get_egress(struct slice bytes, struct slice *out_space, struct slice *out_name, struct err *err)
 {
-    static const char what[] = "egress";
-    struct reader reader;
-    enum err_code code = reader_begin(&reader, bytes, what, err);
+    struct reader reader = reader_begin(bytes, "egress", err);
 
-    if (code != ERR_NONE) {
-        return code;
-    }
     const struct slice space = get_slice(&reader);
     const struct slice name = get_slice(&reader);
-    code = reader_end(&reader, what, err);
-    if (code == ERR_NONE) {
-        *out_space = space;
-        *out_name = name;
+    if (reader_end(&reader, err) != ERR_NONE) {
+        return err->code;
     }
-    return code;
+    *out_space = space;
+    *out_name = name;
+    return ERR_NONE;
 }
 
 void record_put_store(struct buf *buf, const struct store_record *record)
@@ -143,23 +133,18 @@ void record_put_store(struct buf *buf, const struct store_record *record)
 
 enum err_code record_get_store(struct slice bytes, struct store_record *out, struct err *err)
 {
-    static const char what[] = "store";
-    struct reader reader;
-    enum err_code code = reader_begin(&reader, bytes, what, err);
+    struct reader reader = reader_begin(bytes, "store", err);
 
-    if (code != ERR_NONE) {
-        return code;
-    }
     const uint8_t *store_id = get_bytes(&reader, sizeof out->store_id);
     const uint8_t *secret = get_bytes(&reader, sizeof out->secret);
     const uint64_t created_ms = get_u64(&reader);
-    code = reader_end(&reader, what, err);
-    if (code == ERR_NONE) {
-        memcpy(out->store_id, store_id, sizeof out->store_id);
-        memcpy(out->secret, secret, sizeof out->secret);
-        out->created_ms = created_ms;
+    if (reader_end(&reader, err) != ERR_NONE) {
+        return err->code;
     }
-    return code;
+    memcpy(out->store_id, store_id, sizeof out->store_id);
+    memcpy(out->secret, secret, sizeof out->secret);
+    out->created_ms = created_ms;
+    return ERR_NONE;
 }
 
 void record_put_epoch(struct buf *buf, const struct epoch_record *record)
@@ -178,20 +163,15 @@ void record_put_epoch(struct buf *buf, const struct epoch_record *record)
 
 enum err_code record_get_epoch(struct slice bytes, struct epoch_record *out, struct err *err)
 {
-    static const char what[] = "epoch";
     struct epoch_record record;
-    struct reader reader;
-    enum err_code code = reader_begin(&reader, bytes, what, err);
+    struct reader reader = reader_begin(bytes, "epoch", err);
 
-    if (code != ERR_NONE) {
-        return code;
-    }
     record.number = get_u64(&reader);
     record.time_ms = get_u64(&reader);
     record.ceiling = get_u64(&reader);
-    code = reader_end(&reader, what, err);
-    if (code == ERR_NONE) {
-        *out = record;
+    if (reader_end(&reader, err) != ERR_NONE) {
+        return err->code;
     }
-    return code;
+    *out = record;
+    return ERR_NONE;
 }
