@@ -18,6 +18,7 @@
 #include "address.h"
 #include "bytes.h"
 #include "err.h"
+#include "hash.h"
 #include "result.h"
 
 enum { RECORD_FORMAT = 1 };
@@ -101,7 +102,7 @@ struct invocation_record {
 void record_put_invocation(struct buf *buf, const struct invocation_record *record);
 MUST_USE enum err_code record_get_invocation(struct slice bytes, struct invocation_record *out, struct err *err);
 
-/* expiry: nothing but its key; the whole address, so that a long id is known again. */
+/* expiry: the whole id, so that a long one is known again; the rest stands in the key. */
 void record_put_expiry(struct buf *buf, struct slice id);
 MUST_USE enum err_code record_get_expiry(struct slice bytes, struct slice *out_id, struct err *err);
 
@@ -144,7 +145,7 @@ MUST_USE enum err_code record_get_egress(struct slice bytes, struct slice *out_s
 /* meta "store": what stands once in a store. */
 struct store_record {
     uint8_t store_id[16];
-    uint8_t secret[16]; /* key of every SipHash in keys */
+    struct hash_key secret; /* of every SipHash in keys */
     uint64_t created_ms;
 };
 /* Appends what stands once in a store; reads it back. */

@@ -126,7 +126,7 @@ void record_put_store(struct buf *buf, const struct store_record *record)
         return;
     }
     put_bytes(&writer, record->store_id, sizeof record->store_id);
-    put_bytes(&writer, record->secret, sizeof record->secret);
+    put_bytes(&writer, record->secret.bytes, sizeof record->secret.bytes);
     put_u64(&writer, record->created_ms);
     record_end(&writer, size);
 }
@@ -136,13 +136,13 @@ enum err_code record_get_store(struct slice bytes, struct store_record *out, str
     struct reader reader = reader_begin(bytes, "store", err);
 
     const uint8_t *store_id = get_bytes(&reader, sizeof out->store_id);
-    const uint8_t *secret = get_bytes(&reader, sizeof out->secret);
+    const uint8_t *secret = get_bytes(&reader, sizeof out->secret.bytes);
     const uint64_t created_ms = get_u64(&reader);
     if (reader_end(&reader, err) != ERR_NONE) {
         return err->code;
     }
     memcpy(out->store_id, store_id, sizeof out->store_id);
-    memcpy(out->secret, secret, sizeof out->secret);
+    memcpy(out->secret.bytes, secret, sizeof out->secret.bytes);
     out->created_ms = created_ms;
     return ERR_NONE;
 }

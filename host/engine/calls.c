@@ -59,7 +59,7 @@ void calls_destroy(struct engine *engine)
 
 static void load(struct engine *engine, struct instance *instance)
 {
-    const struct hash_key *secret = (const struct hash_key *)(const void *)engine->store.secret;
+    const struct hash_key *secret = &engine->store.secret;
     struct read *read = reads_create(engine, READ_INSTANCE, instance, 2);
 
     key_instance(&read->keys[0], instance->type->number, instance->id, secret);

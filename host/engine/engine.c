@@ -59,7 +59,7 @@ struct engine *engine_create(const struct engine_options *options)
     check(options->number_block > 0 && options->scan_rows_max > 0 && options->reads_in_flight_max > 0);
     engine->options = *options;
     memcpy(engine->store.store_id, options->random, 16);
-    memcpy(engine->store.secret, options->random + 16, 16);
+    memcpy(engine->store.secret.bytes, options->random + 16, 16);
     memcpy(engine->table_key.bytes, options->random + 32, 16);
     memcpy(&engine->rng, options->random + 48, 8);
     engine->rng |= 1;

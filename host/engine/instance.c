@@ -156,7 +156,7 @@ static bool is_large(const struct value *value)
 
 static void put_large_values(struct engine *engine, struct instance *instance)
 {
-    const struct hash_key *secret = (const struct hash_key *)(const void *)engine->store.secret;
+    const struct hash_key *secret = &engine->store.secret;
     struct key key;
 
     for (uint32_t i = 0; i < instance->value_capacity; i++) {
@@ -217,7 +217,7 @@ static void put_record(struct engine *engine, struct instance *instance, uint32_
 
 static void put_expiry(struct engine *engine, struct instance *instance)
 {
-    const struct hash_key *secret = (const struct hash_key *)(const void *)engine->store.secret;
+    const struct hash_key *secret = &engine->store.secret;
     struct key key;
 
     if (instance->armed_ms == instance->armed_disk_ms) {
@@ -238,7 +238,7 @@ static void put_expiry(struct engine *engine, struct instance *instance)
 
 void instance_put(struct engine *engine, struct instance *instance)
 {
-    const struct hash_key *secret = (const struct hash_key *)(const void *)engine->store.secret;
+    const struct hash_key *secret = &engine->store.secret;
     const uint32_t count = count_values(instance);
     struct key key;
 
@@ -336,7 +336,7 @@ static bool is_missing(const struct value *value)
 /* Reads the large values that did not fit into the answers so far; false if none is missing. */
 static bool read_missing(struct engine *engine, struct instance *instance)
 {
-    const struct hash_key *secret = (const struct hash_key *)(const void *)engine->store.secret;
+    const struct hash_key *secret = &engine->store.secret;
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < instance->value_capacity && count < LIMIT_READ_RANGES_MAX; i++) {

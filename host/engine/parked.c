@@ -13,7 +13,7 @@ bool parked_is_full(const struct engine *engine)
 void parked_put(struct engine *engine, struct instance *owner, const struct envelope *envelope, const char *reason,
                 const char *text, uint32_t attempts)
 {
-    const struct hash_key *secret = (const struct hash_key *)(const void *)engine->store.secret;
+    const struct hash_key *secret = &engine->store.secret;
     const struct parked record = {.envelope = *envelope,
                                   .attempts = attempts,
                                   .parked_ms = engine->now_ms,

@@ -64,7 +64,7 @@ static void free_if_unused(struct engine *engine, struct token *token)
 struct token *tokens_need(struct engine *engine, struct instance *instance, struct slice text)
 {
     struct token *token = tokens_find(engine, instance->type, instance->id, text);
-    const struct hash_key *secret = (const struct hash_key *)(const void *)engine->store.secret;
+    const struct hash_key *secret = &engine->store.secret;
 
     if (token != NULL) {
         return token->is_known ? token : NULL; /* its read is under way, asked for by this same result */
@@ -145,7 +145,7 @@ void tokens_clear(struct engine *engine, struct function_type *type, struct slic
 
 void tokens_put(struct engine *engine, struct token *token)
 {
-    const struct hash_key *secret = (const struct hash_key *)(const void *)engine->store.secret;
+    const struct hash_key *secret = &engine->store.secret;
     struct key key;
 
     key_token(&key, token->type->number, token->id, token->text, secret);

@@ -261,7 +261,7 @@ static void read_meta(struct sim *sim, const struct disk_row *row)
             sim_fail(sim, LAW_5, "the store's row cannot be read");
             return;
         }
-        memcpy(sim->disk.secret.bytes, store.secret, sizeof sim->disk.secret.bytes);
+        sim->disk.secret = store.secret;
         sim->disk.has_secret = true;
     } else if (key_read_meta_number(key, "type/", &number)) {
         read_type(sim, number, disk_value(row));

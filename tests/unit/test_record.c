@@ -181,7 +181,7 @@ static void the_small_records_are_read_back(void **state)
 static void the_records_of_meta_are_read_back(void **state)
 {
     (void)state;
-    const struct store_record store = {"0123456789abcde", "secretsecretsec", 77};
+    const struct store_record store = {"0123456789abcde", {"secretsecretsec"}, 77};
     const struct epoch_record epoch = {1, 2, 3};
     struct store_record got_store;
     struct epoch_record got_epoch;
@@ -191,7 +191,7 @@ static void the_records_of_meta_are_read_back(void **state)
     record_put_store(&buf, &store);
     assert_int_equal(record_get_store(buf_slice(&buf), &got_store, &err), ERR_NONE);
     assert_memory_equal(got_store.store_id, store.store_id, 16);
-    assert_memory_equal(got_store.secret, store.secret, 16);
+    assert_memory_equal(got_store.secret.bytes, store.secret.bytes, 16);
     assert_true(got_store.created_ms == 77);
     buf_clear(&buf);
     record_put_epoch(&buf, &epoch);
