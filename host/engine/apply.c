@@ -38,7 +38,7 @@ static bool check_states(struct engine *engine, struct function_type *type, cons
                         (int)mutation->name.size, (const char *)mutation->name.data);
             return false;
         }
-        const struct slice registered = type->specs[spec].spec.typename_;
+        const struct slice registered = type->specs[spec].typename_;
         if (!mutation->is_delete && !slice_equal(registered, mutation->typename_)) {
             types_block(
                 engine, type, call,

@@ -169,7 +169,7 @@ static void fill_states(struct engine *engine, const struct instance *instance, 
     struct call_state *states = engine_step_alloc(engine, (type->spec_count + 1) * sizeof *states);
 
     for (uint32_t i = 0; i < type->spec_count; i++) {
-        states[i].name = type->specs[i].spec.name;
+        states[i].name = type->specs[i].name;
         if (i < instance->value_capacity && instance->values[i].data != NULL) {
             states[i].value = (struct slice){instance->values[i].data, instance->values[i].size};
         }

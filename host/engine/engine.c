@@ -394,7 +394,7 @@ static void wake_one(struct engine *engine, struct wake *wake)
         invocations_wake(engine, container_of(wake, struct invocation, wake));
         break;
     case WAKE_READ:
-        reads_again(engine, container_of(wake, struct read, wake));
+        reads_start(engine, container_of(wake, struct read, wake));
         break;
     case WAKE_EGRESS:
         pops_wake(engine, container_of(wake, struct egress, patience));

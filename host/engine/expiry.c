@@ -15,7 +15,7 @@ enum {
 
 static uint64_t value_due_ms(const struct instance *instance, uint32_t index)
 {
-    const struct state_spec *spec = &instance->type->specs[index].spec;
+    const struct state_spec *spec = &instance->type->specs[index];
     const struct value *value = &instance->values[index];
     uint64_t since_ms = value->written_ms;
 

@@ -80,7 +80,7 @@ void instance_changed(struct engine *engine, struct instance *instance)
 void instance_touch(struct engine *engine, struct instance *instance)
 {
     for (uint32_t i = 0; i < instance->value_capacity; i++) {
-        if (instance->values[i].data != NULL && instance->type->specs[i].spec.mode == EXPIRY_AFTER_INVOKE) {
+        if (instance->values[i].data != NULL && instance->type->specs[i].mode == EXPIRY_AFTER_INVOKE) {
             instance->touched_ms = engine->now_ms;
             instance_changed(engine, instance);
             return;

@@ -64,11 +64,6 @@ void reads_start(struct engine *engine, struct read *read)
     emit(engine, read);
 }
 
-void reads_again(struct engine *engine, struct read *read)
-{
-    reads_start(engine, read);
-}
-
 static void deliver(struct engine *engine, struct read *read, const struct input_rows *rows)
 {
     switch (read->purpose) {

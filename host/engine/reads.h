@@ -38,11 +38,10 @@ struct read {
 
 /* A read of so many ranges, which the caller fills in, with their keys at the same places; then reads_start. */
 struct read *reads_create(struct engine *engine, enum read_purpose purpose, void *subject, uint32_t range_count);
-/* Begins it at once (EFFECT_READ), or when there is a credit. It is freed when its rows were delivered. */
+/* Begins it at once (EFFECT_READ), or when there is a credit; by its wake too, when it failed. It is freed when its
+ * rows were delivered. */
 void reads_start(struct engine *engine, struct read *read);
 /* Rows of the store go to whoever asked for them. A read that failed is made again after a while. */
 void reads_rows(struct engine *engine, const struct input_rows *rows);
-/* Its wake: makes it again. */
-void reads_again(struct engine *engine, struct read *read);
 /* Frees all reads. */
 void reads_destroy(struct engine *engine);

@@ -16,7 +16,7 @@ enum {
 };
 
 /* The pace at which a blocked type is tried again. */
-static const struct retry_policy type_retry = {
+static const struct retry_policy type_pace = {
     .first_ms = 1000, .factor_permille = 2000, .max_ms = 30000, .attempts = UINT32_MAX, .then = RETRY_BLOCK};
 
 struct type_name {
@@ -128,7 +128,7 @@ void types_put(struct engine *engine, struct function_type *type)
     buf_clear(&engine->scratch);
     const size_t start = record_begin_type(&engine->scratch, &record);
     for (uint32_t i = 0; i < type->spec_count; i++) {
-        const struct spec_record spec = {.state = i + 1, .spec = type->specs[i].spec};
+        const struct spec_record spec = {.state = i + 1, .spec = type->specs[i]};
         record_add_spec(&engine->scratch, &spec);
     }
     record_end_type(&engine->scratch, start);
@@ -139,7 +139,7 @@ void types_put(struct engine *engine, struct function_type *type)
 int32_t types_spec(const struct function_type *type, struct slice name)
 {
     for (uint32_t i = 0; i < type->spec_count; i++) {
-        if (slice_equal(type->specs[i].spec.name, name)) {
+        if (slice_equal(type->specs[i].name, name)) {
             return (int32_t)i;
         }
     }
@@ -152,10 +152,10 @@ static bool add_spec(struct function_type *type, const struct state_spec *spec)
     if (type->spec_count >= LIMIT_STATES_PER_TYPE_MAX) {
         return false;
     }
-    struct spec *grown = realloc(type->specs, (type->spec_count + 1) * sizeof(*grown));
+    struct state_spec *grown = realloc(type->specs, (type->spec_count + 1) * sizeof(*grown));
     check(grown != NULL);
     type->specs = grown;
-    struct state_spec *copy = &grown[type->spec_count].spec;
+    struct state_spec *copy = &grown[type->spec_count];
     *copy = *spec;
     copy->name = arena_copy(type->arena, spec->name);
     copy->typename_ = arena_copy(type->arena, spec->typename_);
@@ -202,7 +202,7 @@ static bool check_spec(struct engine *engine, struct function_type *type, const 
 {
     const struct state_spec *spec = &result->missing[index];
     const int32_t known = types_spec(type, spec->name);
-    struct slice other = known < 0 ? spec->typename_ : type->specs[known].spec.typename_;
+    struct slice other = known < 0 ? spec->typename_ : type->specs[known].typename_;
 
     for (uint32_t i = 0; i < index && slice_equal(other, spec->typename_); i++) {
         if (slice_equal(result->missing[i].name, spec->name)) {
@@ -287,7 +287,7 @@ void types_block(struct engine *engine, struct function_type *type, uint64_t cal
     type->is_open = false;
     type->blocked_call = engine->call_number;
     type->blocked_times++;
-    const uint64_t delay_ms = retry_delay_ms(&type_retry, type->blocked_times, engine_random(engine, UINT64_MAX));
+    const uint64_t delay_ms = retry_delay_ms(&type_pace, type->blocked_times, engine_random(engine, UINT64_MAX));
     engine_wake_at(engine, &type->retry, engine->now_ms + delay_ms);
 }
 

@@ -11,11 +11,6 @@
 
 enum { TYPE_NUMBER_NONE = 0 };
 
-/* A state value that a type declared. */
-struct spec {
-    struct state_spec spec; /* its texts are owned by the type's arena */
-};
-
 /* A namespace and name that functions are called by. Lives as long as the engine. */
 struct function_type {
     struct table_node node;
@@ -24,7 +19,7 @@ struct function_type {
     struct slice name;
     uint32_t number;           /* interned; TYPE_NUMBER_NONE: not yet */
     struct endpoint *endpoint; /* NULL: nothing serves it any more */
-    struct spec *specs;        /* index + 1 is the state's number */
+    struct state_spec *specs;  /* the values it declared; index + 1 is the state's number. Texts: the arena's */
     uint32_t spec_count;
     struct link dirty;        /* in epoch.dirty_types */
     bool is_open;             /* answered since start: any number of its instances may be called */
