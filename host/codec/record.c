@@ -12,8 +12,8 @@ enum {
 
 static size_t envelope_bytes(const struct envelope *envelope)
 {
-    return 8 + 8 + address_bytes(&envelope->target) + address_bytes(&envelope->caller) + slice_bytes(envelope->value) +
-           slice_bytes(envelope->traceparent) + slice_bytes(envelope->token);
+    return 8 + 8 + address_field_bytes(&envelope->target) + address_field_bytes(&envelope->caller) +
+           slice_bytes(envelope->value) + slice_bytes(envelope->traceparent) + slice_bytes(envelope->token);
 }
 
 static void put_envelope(struct writer *writer, const struct envelope *envelope)
@@ -241,7 +241,7 @@ enum err_code record_get_token(struct slice bytes, struct token_record *out, str
 
 void record_put_invocation(struct buf *buf, const struct invocation_record *record)
 {
-    const size_t size = 8 + address_bytes(&record->target);
+    const size_t size = 8 + address_field_bytes(&record->target);
     struct writer writer = record_begin(buf, size);
 
     if (writer.at == NULL) {
@@ -285,7 +285,7 @@ enum err_code record_get_expiry(struct slice bytes, struct slice *out_id, struct
 
 void record_put_outbox(struct buf *buf, const struct outbox_record *record)
 {
-    const size_t size = 8 + 8 + address_bytes(&record->sender) + slice_bytes(record->value);
+    const size_t size = 8 + 8 + address_field_bytes(&record->sender) + slice_bytes(record->value);
     struct writer writer = record_begin(buf, size);
 
     if (writer.at == NULL) {

@@ -79,7 +79,7 @@ static inline size_t slice_bytes(struct slice slice)
     return 4 + slice.size;
 }
 
-static inline size_t address_bytes(const struct address *address)
+static inline size_t address_field_bytes(const struct address *address)
 {
     return slice_bytes(address->space) + slice_bytes(address->name) + slice_bytes(address->id);
 }

@@ -88,7 +88,7 @@ static uint8_t *put_text(uint8_t *at, uint32_t tag, struct slice text)
 
 /* ---- calls -------------------------------------------------------------------------------------------------- */
 
-static size_t address_bytes(const struct address *address)
+static size_t address_field_bytes(const struct address *address)
 {
     return text_bytes(TAG_ADDRESS_SPACE, address->space) + text_bytes(TAG_ADDRESS_NAME, address->name) +
            text_bytes(TAG_ADDRESS_ID, address->id);
@@ -96,7 +96,7 @@ static size_t address_bytes(const struct address *address)
 
 static uint8_t *put_address(uint8_t *at, uint32_t tag, const struct address *address)
 {
-    at = put_head(at, tag, address_bytes(address));
+    at = put_head(at, tag, address_field_bytes(address));
     at = put_text(at, TAG_ADDRESS_SPACE, address->space);
     at = put_text(at, TAG_ADDRESS_NAME, address->name);
     return put_text(at, TAG_ADDRESS_ID, address->id);
@@ -145,7 +145,7 @@ static size_t message_bytes(const struct call_message *message, bool with_extens
     size_t size = field_bytes(TAG_MESSAGE_ARGUMENT, message->value.size);
 
     if (!address_is_empty(&message->caller)) {
-        size += field_bytes(TAG_MESSAGE_CALLER, address_bytes(&message->caller));
+        size += field_bytes(TAG_MESSAGE_CALLER, address_field_bytes(&message->caller));
     }
     if (with_extensions) {
         size += field_bytes(TAG_MESSAGE_ID, message_id_bytes(message->number));
@@ -171,7 +171,7 @@ static uint8_t *put_message(uint8_t *at, const struct call_message *message, con
 
 void wire_put_call(struct buf *buf, const struct effect_call *call, const char *store_id_hex)
 {
-    size_t batch_bytes = field_bytes(TAG_BATCH_TARGET, address_bytes(&call->target));
+    size_t batch_bytes = field_bytes(TAG_BATCH_TARGET, address_field_bytes(&call->target));
 
     check(!call->with_extensions || strlen(store_id_hex) == STORE_ID_HEX_BYTES);
     for (uint32_t i = 0; i < call->state_count; i++) {

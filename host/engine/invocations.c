@@ -30,17 +30,11 @@ static struct invocation *find(const struct engine *engine, const struct invocat
 
 static struct invocation *create(struct engine *engine, const struct invocation_id *id, const struct address *target)
 {
-    struct invocation *invocation =
-        calloc(1, sizeof *invocation + target->space.size + target->name.size + target->id.size);
+    struct invocation *invocation = calloc(1, sizeof *invocation + address_bytes(target));
     check(invocation != NULL);
     uint8_t *at = (uint8_t *)(invocation + 1);
 
-    memcpy(at, target->space.data, target->space.size);
-    memcpy(at + target->space.size, target->name.data, target->name.size);
-    memcpy(at + target->space.size + target->name.size, target->id.data, target->id.size);
-    invocation->target.space = (struct slice){at, target->space.size};
-    invocation->target.name = (struct slice){at + target->space.size, target->name.size};
-    invocation->target.id = (struct slice){at + target->space.size + target->name.size, target->id.size};
+    invocation->target = address_pack(&at, target);
     invocation->id = *id;
     invocation->wake.kind = WAKE_INVOCATION;
     table_insert(&engine->invocations, &invocation->node, hash_of(id));

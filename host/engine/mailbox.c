@@ -14,8 +14,8 @@ enum { BODIES_READ_BYTES = 1 << 20 }; /* of one read; many may be under way */
 
 static struct body *body_create(struct engine *engine, const struct instance *instance, const struct envelope *envelope)
 {
-    const size_t bytes = sizeof(struct body) + envelope->caller.space.size + envelope->caller.name.size +
-                         envelope->caller.id.size + envelope->value.size + envelope->traceparent.size;
+    const size_t bytes =
+        sizeof(struct body) + address_bytes(&envelope->caller) + envelope->value.size + envelope->traceparent.size;
     struct body *body = calloc(1, bytes);
     check(body != NULL);
     uint8_t *at = (uint8_t *)(body + 1);
@@ -24,9 +24,7 @@ static struct body *body_create(struct engine *engine, const struct instance *in
     body->envelope.number = envelope->number;
     body->envelope.time_ms = envelope->time_ms;
     body->envelope.target = instance_address(instance);
-    body->envelope.caller.space = slice_pack(&at, envelope->caller.space);
-    body->envelope.caller.name = slice_pack(&at, envelope->caller.name);
-    body->envelope.caller.id = slice_pack(&at, envelope->caller.id);
+    body->envelope.caller = address_pack(&at, &envelope->caller);
     body->envelope.value = slice_pack(&at, envelope->value);
     body->envelope.traceparent = slice_pack(&at, envelope->traceparent);
     engine->mail_bytes += bytes;

@@ -31,11 +31,9 @@ static struct timer *find(const struct engine *engine, uint64_t number)
 
 static void set_body(struct engine *engine, struct timer *timer, const struct envelope *envelope)
 {
-    const struct address *target = &envelope->target;
-    const struct address *caller = &envelope->caller;
-    const size_t bytes = sizeof(struct timer_body) + target->space.size + target->name.size + target->id.size +
-                         caller->space.size + caller->name.size + caller->id.size + envelope->value.size +
-                         envelope->traceparent.size + envelope->token.size;
+    const size_t bytes = sizeof(struct timer_body) + address_bytes(&envelope->target) +
+                         address_bytes(&envelope->caller) + envelope->value.size + envelope->traceparent.size +
+                         envelope->token.size;
     struct timer_body *body = calloc(1, bytes);
     check(body != NULL);
     uint8_t *at = (uint8_t *)(body + 1);
@@ -43,10 +41,8 @@ static void set_body(struct engine *engine, struct timer *timer, const struct en
     body->timer = timer;
     body->bytes = bytes;
     body->envelope = *envelope;
-    body->envelope.target =
-        (struct address){slice_pack(&at, target->space), slice_pack(&at, target->name), slice_pack(&at, target->id)};
-    body->envelope.caller =
-        (struct address){slice_pack(&at, caller->space), slice_pack(&at, caller->name), slice_pack(&at, caller->id)};
+    body->envelope.target = address_pack(&at, &envelope->target);
+    body->envelope.caller = address_pack(&at, &envelope->caller);
     body->envelope.value = slice_pack(&at, envelope->value);
     body->envelope.traceparent = slice_pack(&at, envelope->traceparent);
     body->envelope.token = slice_pack(&at, envelope->token);

@@ -44,11 +44,9 @@ static struct token *create(struct engine *engine, struct function_type *type, s
 
     check(token != NULL);
     uint8_t *at = (uint8_t *)(token + 1);
-    memcpy(at, id.data, id.size);
-    memcpy(at + id.size, text.data, text.size);
     token->type = type;
-    token->id = (struct slice){at, id.size};
-    token->text = (struct slice){at + id.size, text.size};
+    token->id = slice_pack(&at, id);
+    token->text = slice_pack(&at, text);
     table_insert(&engine->tokens, &token->node, token_hash(engine, type, id, text));
     return token;
 }

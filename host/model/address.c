@@ -15,6 +15,21 @@ bool address_is_empty(const struct address *address)
     return address->space.size == 0 && address->name.size == 0 && address->id.size == 0;
 }
 
+size_t address_bytes(const struct address *address)
+{
+    return address->space.size + address->name.size + address->id.size;
+}
+
+struct address address_pack(uint8_t **at, const struct address *address)
+{
+    struct address copy;
+
+    copy.space = slice_pack(at, address->space);
+    copy.name = slice_pack(at, address->name);
+    copy.id = slice_pack(at, address->id);
+    return copy;
+}
+
 static enum err_code check_part(struct slice part, const char *what, size_t bytes_max, struct err *err)
 {
     if (part.size == 0) {

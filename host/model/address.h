@@ -21,13 +21,17 @@ struct address {
 bool address_equal(const struct address *a, const struct address *b);
 /* True if nothing of it is set: no caller. */
 bool address_is_empty(const struct address *address);
+/* Bytes of its three texts. */
+size_t address_bytes(const struct address *address);
+/* Copies the texts to *at, moves *at behind them, and returns the copy (slice_pack). */
+struct address address_pack(uint8_t **at, const struct address *address);
 /* Checks lengths, UTF-8 and NUL of all three parts; the sentence names the part. Code ERR_BAD_PATH. */
 MUST_USE enum err_code address_check(const struct address *address, struct err *err);
 /* Appends "namespace/name/id" for people: control characters come as '?'. */
 void address_print(const struct address *address, struct buf *buf);
 /* Splits "namespace/name" at its only slash. False unless there is exactly one with text on both sides. */
 bool address_split_type(struct slice text, struct slice *out_space, struct slice *out_name);
-/* The namespaces `proa` and (of an address that is not a reply) nothing else belong to the host. */
+/* True for the host's own namespace, `proa`: the only addresses in it are those of replies. */
 bool address_is_host_namespace(struct slice space);
 
 /* The address that answers an ask: proa/reply/<invocation id, 32 lower-case hex digits>. */
