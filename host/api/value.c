@@ -108,26 +108,21 @@ static enum err_code check_scalar(const struct value_form *form, struct slice bo
                    (int)form->typename_.size, (const char *)form->typename_.data);
 }
 
+static enum err_code fitted(const struct buf *out, struct err *err)
+{
+    return out->overflow ? err_set(err, ERR_TOO_LARGE, "the value is larger than %zu bytes", out->bytes_max) : ERR_NONE;
+}
+
 /* A function reads its string from the protobuf message that holds it, not from the bare text. */
 static enum err_code put_text(struct slice body, struct buf *out, struct err *err)
 {
-    struct scalar_value value = {.kind = SCALAR_STRING, .text = body};
-    struct buf message;
-
-    buf_init(&message, out->bytes_max);
-    wire_put_scalar(&message, &value);
-    if (!message.overflow && wire_get_scalar(SCALAR_STRING, buf_slice(&message), &value, err) != ERR_NONE) {
-        buf_done(&message);
+    if (!slice_is_utf8(body)) {
         return err_set(err, ERR_BAD_VALUE,
                        "the body is not UTF-8, and without a type it is text; name the type T of other bytes in "
                        "Content-Type: application/vnd.T");
     }
-    wire_put_typed_value(out, &(struct typed_value){.typename_ = wire_scalar_typename(SCALAR_STRING),
-                                                    .has_value = true,
-                                                    .value = buf_slice(&message)});
-    out->overflow = out->overflow || message.overflow;
-    buf_done(&message);
-    return out->overflow ? err_set(err, ERR_TOO_LARGE, "the value is larger than %zu bytes", out->bytes_max) : ERR_NONE;
+    wire_put_scalar_value(out, &(struct scalar_value){.kind = SCALAR_STRING, .text = body});
+    return fitted(out, err);
 }
 
 enum err_code value_put(const struct value_form *form, struct slice body, struct buf *out, struct err *err)
@@ -147,7 +142,7 @@ enum err_code value_put(const struct value_form *form, struct slice body, struct
     }
     wire_put_typed_value(out,
                          &(struct typed_value){.typename_ = form->typename_, .has_value = !is_none, .value = body});
-    return out->overflow ? err_set(err, ERR_TOO_LARGE, "the value is larger than %zu bytes", out->bytes_max) : ERR_NONE;
+    return fitted(out, err);
 }
 
 void value_put_content_type(struct buf *out, struct slice typename_)

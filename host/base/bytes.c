@@ -126,6 +126,18 @@ bool slice_is_utf8_text(struct slice text)
     return true;
 }
 
+bool slice_is_utf8(struct slice text)
+{
+    while (text.size > 0) {
+        const size_t size = slice_find(text, 0);
+        if (!slice_is_utf8_text((struct slice){text.data, size})) {
+            return false;
+        }
+        text = size == text.size ? SLICE_EMPTY : slice_from(text, size + 1);
+    }
+    return true;
+}
+
 void buf_init(struct buf *buf, size_t bytes_max)
 {
     check(bytes_max > 0);

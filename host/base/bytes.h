@@ -56,7 +56,8 @@ struct slice slice_trim(struct slice text, const char *set);
 int slice_compare(struct slice a, struct slice b);
 /* Copies the bytes to *at, moves *at behind them, and returns the copy: for texts that live behind a struct. */
 struct slice slice_pack(uint8_t **at, struct slice slice);
-bool slice_is_utf8_text(struct slice text); /* valid UTF-8 (RFC 3629) without NUL */
+bool slice_is_utf8(struct slice text);      /* valid UTF-8 (RFC 3629) */
+bool slice_is_utf8_text(struct slice text); /* the same without NUL: no name may hold one */
 
 struct buf {
     uint8_t *data;

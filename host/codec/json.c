@@ -161,9 +161,8 @@ static enum err_code get_scalar(enum scalar kind, const json_t *json, struct sca
     }
 }
 
-static enum err_code put_typed(struct buf *out, struct slice typename_, struct slice value, struct err *err)
+static enum err_code fitted(const struct buf *out, struct err *err)
 {
-    wire_put_typed_value(out, &(struct typed_value){.typename_ = typename_, .has_value = true, .value = value});
     return out->overflow ? err_set(err, ERR_TOO_LARGE, "the value is larger than %zu bytes", out->bytes_max) : ERR_NONE;
 }
 
@@ -180,12 +179,8 @@ static enum err_code get_scalar_value(struct slice text, enum scalar kind, struc
     }
     code = get_scalar(kind, json, &value, err);
     if (code == ERR_NONE) {
-        struct buf bytes;
-        buf_init(&bytes, out->bytes_max);
-        wire_put_scalar(&bytes, &value);
-        code = bytes.overflow ? err_set(err, ERR_TOO_LARGE, "the value is larger than %zu bytes", out->bytes_max)
-                              : put_typed(out, wire_scalar_typename(kind), buf_slice(&bytes), err);
-        buf_done(&bytes);
+        wire_put_scalar_value(out, &value);
+        code = fitted(out, err);
     }
     json_decref(json);
     return code;
@@ -204,7 +199,10 @@ enum err_code json_get_value(struct slice text, struct slice takes, struct buf *
         return err->code;
     }
     json_decref(json);
-    return put_typed(out_typed_value, takes.size == 0 ? TYPENAME_JSON : takes, text, err);
+    wire_put_typed_value(
+        out_typed_value,
+        &(struct typed_value){.typename_ = takes.size == 0 ? TYPENAME_JSON : takes, .has_value = true, .value = text});
+    return fitted(out_typed_value, err);
 }
 
 static enum err_code get_text(const json_t *object, const char *name, struct arena *arena, struct slice *out,

@@ -27,19 +27,13 @@ static void set_fault(struct emitted *emitted, struct arena *arena, const char *
 /* The TypedValue of a string, as functions and clients have it elsewhere. */
 static bool put_text(struct emitted *emitted, struct slice payload, struct arena *arena)
 {
-    struct buf bytes;
     struct buf value;
 
-    buf_init(&bytes, payload.size + 64);
     buf_init(&value, payload.size + 128);
-    wire_put_scalar(&bytes, &(struct scalar_value){.kind = SCALAR_STRING, .text = payload});
-    wire_put_typed_value(&value, &(struct typed_value){.typename_ = wire_scalar_typename(SCALAR_STRING),
-                                                       .has_value = true,
-                                                       .value = buf_slice(&bytes)});
-    if (!bytes.overflow && !value.overflow) {
+    wire_put_scalar_value(&value, &(struct scalar_value){.kind = SCALAR_STRING, .text = payload});
+    if (!value.overflow) {
         emitted->text = arena_copy(arena, buf_slice(&value));
     }
-    buf_done(&bytes);
     buf_done(&value);
     return emitted->text.data != NULL;
 }

@@ -412,17 +412,17 @@ void wire_put_scalar(struct buf *buf, const struct scalar_value *value)
     }
 }
 
-/* A string value may hold NUL, unlike a name. */
-static bool is_utf8(struct slice text)
+void wire_put_scalar_value(struct buf *buf, const struct scalar_value *value)
 {
-    while (text.size > 0) {
-        const size_t size = slice_find(text, 0);
-        if (!slice_is_utf8_text((struct slice){text.data, size})) {
-            return false;
-        }
-        text = size == text.size ? SLICE_EMPTY : slice_from(text, size + 1);
-    }
-    return true;
+    struct buf message;
+
+    buf_init(&message, buf->bytes_max);
+    wire_put_scalar(&message, value);
+    wire_put_typed_value(buf, &(struct typed_value){.typename_ = wire_scalar_typename(value->kind),
+                                                    .has_value = true,
+                                                    .value = buf_slice(&message)});
+    buf->overflow = buf->overflow || message.overflow;
+    buf_done(&message);
 }
 
 /* What the bits of a number mean. */
@@ -474,7 +474,7 @@ enum err_code wire_get_scalar(enum scalar kind, struct slice bytes, struct scala
         }
         last = field;
     }
-    if (kind == SCALAR_STRING && !is_utf8(last.content)) {
+    if (kind == SCALAR_STRING && !slice_is_utf8(last.content)) {
         return err_set(err, ERR_BAD_VALUE, "the text of a %s is not UTF-8", type->typename_);
     }
     out->kind = kind;

@@ -50,4 +50,6 @@ struct scalar_value {
 enum scalar wire_scalar_of(struct slice typename_);
 struct slice wire_scalar_typename(enum scalar scalar);
 void wire_put_scalar(struct buf *buf, const struct scalar_value *value);
+/* Appends the TypedValue of a scalar; what does not fit leaves the buffer's mark. */
+void wire_put_scalar_value(struct buf *buf, const struct scalar_value *value);
 MUST_USE enum err_code wire_get_scalar(enum scalar kind, struct slice bytes, struct scalar_value *out, struct err *err);

@@ -18,6 +18,8 @@ static void utf8_text(void **state)
     (void)state;
     assert_true(slice_is_utf8_text(SLICE("a/b \xC3\xA9 \xE2\x82\xAC \xF0\x9F\x9A\xA4")));
     assert_false(slice_is_utf8_text(SLICE("a\0b")));
+    assert_true(slice_is_utf8(SLICE("\0a\0\0b\0")));
+    assert_false(slice_is_utf8(SLICE("a\0\x80")));
     assert_false(slice_is_utf8_text(SLICE("\xC0\xAF")));         /* overlong */
     assert_false(slice_is_utf8_text(SLICE("\xED\xA0\x80")));     /* surrogate */
     assert_false(slice_is_utf8_text(SLICE("\xF4\x90\x80\x80"))); /* beyond U+10FFFF */
