@@ -30,7 +30,6 @@
 
 enum {
     ADMIN_CONNECTIONS_MAX = 64,
-    IDLE_TIMEOUT_S = 120,
     HELPER_JOBS_MAX = 1024,
     FILES_MAX = 65536,
     HEAP_KEPT_BYTES = 64 << 20,
@@ -202,7 +201,6 @@ static enum err_code open_servers(struct host *host, struct err *err) LOOP_THREA
                                               .port = host->options->admin_port,
                                               .body_bytes_max = LIMIT_INGRESS_BODY_BYTES_MAX,
                                               .connections_max = ADMIN_CONNECTIONS_MAX,
-                                              .idle_timeout_s = IDLE_TIMEOUT_S,
                                               .handler = admin_handle,
                                               .context = host->admin};
 

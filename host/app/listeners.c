@@ -10,7 +10,6 @@
 #include "runner.h"
 
 enum {
-    IDLE_TIMEOUT_S = 120,
     PLAYGROUND_MEMORY_BYTES = 64 << 20, /* of bodies, at each further listener */
     PORTS_TEXT_BYTES = LIMIT_PLAYGROUND_PORTS_MAX * 6 + 1,
 };
@@ -60,7 +59,6 @@ static enum err_code open_one(struct listeners *listeners, const struct listener
 
     server.address = options->address;
     server.body_bytes_max = LIMIT_INGRESS_BODY_BYTES_MAX;
-    server.idle_timeout_s = IDLE_TIMEOUT_S;
     server.handler = ingress_handle;
     server.context = door;
     if (http_server_open(options->loop, &server, out, err) != ERR_NONE) {

@@ -85,6 +85,7 @@ struct http_server {
     uint64_t sequence;
     uint64_t memory_bytes;
     uint64_t memory_bytes_max;
+    uint32_t idle_timeout_s;
     uint64_t next_sweep_us;
     uint32_t waiting;
     uint32_t sending;
@@ -463,7 +464,7 @@ void http_server_name(struct http_server *server, uint64_t id, const char *invoc
 
 static uint64_t lifetime_s(const struct slot *slot)
 {
-    const uint64_t idle_s = slot->server->options.idle_timeout_s;
+    const uint64_t idle_s = slot->server->idle_timeout_s;
 
     switch (slot->state) {
     case SLOT_BETWEEN:
@@ -489,7 +490,8 @@ static void shut_down(const struct slot *slot)
     (void)shutdown(slot->fd, SHUT_RDWR); /* fails only if the client has gone first */
 }
 
-/* Longer than any timeout a client may ask for: its answer waits for a disk that has been full for long. */
+/* Shuts down what is late. A request that waits longer than any client may ask for waits for a disk that has been full
+ * for long. */
 static void sweep(struct http_server *server) LOOP_THREAD
 {
     const uint64_t now_us = clock_monotonic_us();
@@ -598,7 +600,7 @@ static enum err_code start_daemon(struct http_server *server, struct err *err)
 enum err_code http_server_open(struct loop *loop, const struct http_server_options *options, struct http_server **out,
                                struct err *err)
 {
-    check(options->handler != NULL && options->connections_max > 0 && options->idle_timeout_s > 0);
+    check(options->handler != NULL && options->connections_max > 0);
     struct http_server *server = calloc(1, sizeof *server);
 
     check(server != NULL);
@@ -607,6 +609,7 @@ enum err_code http_server_open(struct loop *loop, const struct http_server_optio
     server->loop = loop;
     server->listen_fd = -1;
     server->memory_bytes_max = options->memory_bytes_max > 0 ? options->memory_bytes_max : HTTP_MEMORY_BYTES_DEFAULT;
+    server->idle_timeout_s = options->idle_timeout_s > 0 ? options->idle_timeout_s : HTTP_IDLE_TIMEOUT_S_DEFAULT;
     server->slot_count = options->connections_max;
     server->slots = calloc(server->slot_count, sizeof *server->slots);
     check(server->slots != NULL);

@@ -49,7 +49,11 @@ struct http_answer {
     uint32_t header_count;
 };
 
-enum { HTTP_MEMORY_BYTES_DEFAULT = 256 << 20, HTTP_INVOCATION_BYTES_MAX = 32 };
+enum {
+    HTTP_MEMORY_BYTES_DEFAULT = 256 << 20,
+    HTTP_IDLE_TIMEOUT_S_DEFAULT = 120,
+    HTTP_INVOCATION_BYTES_MAX = 32,
+};
 
 typedef void http_handler(void *context, const struct http_request *request);
 
@@ -60,7 +64,7 @@ struct http_server_options {
     uint64_t memory_bytes_max; /* of all bodies held at once; 0: HTTP_MEMORY_BYTES_DEFAULT */
     uint32_t connections_max;  /* a connection beyond 90 % of it is answered by ERR_OVERLOADED and closed */
     uint32_t idle_timeout_s;   /* of a connection between requests; twice that for a request to arrive whole,
-                                * and at most 30 s of it for the header fields */
+                                * and at most 30 s of it for the header fields; 0: HTTP_IDLE_TIMEOUT_S_DEFAULT */
     http_handler *handler;
     void *context;
 };
