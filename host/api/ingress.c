@@ -105,9 +105,10 @@ static const struct resource *find_resource(const struct door *door, const struc
         if (!door->has_api) {
             return NULL;
         }
-        return slice_equal(path->segments[1], SLICE("ask"))    ? &resources[RESOURCE_ASK]
-               : slice_equal(path->segments[1], SLICE("send")) ? &resources[RESOURCE_SEND]
-                                                               : NULL;
+        if (slice_equal(path->segments[1], SLICE("ask"))) {
+            return &resources[RESOURCE_ASK];
+        }
+        return slice_equal(path->segments[1], SLICE("send")) ? &resources[RESOURCE_SEND] : NULL;
     }
     if (door->has_instances && path->count == TARGET_SEGMENTS) {
         return &resources[RESOURCE_INSTANCE];
@@ -528,7 +529,7 @@ static void start_job(struct ingress *ingress, const struct asked *asked, struct
     job->asked = *asked;
     job->body = body;
     buf_init(&job->value, LIMIT_INGRESS_BODY_BYTES_MAX + VALUE_OVERHEAD_BYTES);
-    if (!helper_start(ingress->options.helper, &job->helper_job)) {
+    if (!helper_push(ingress->options.helper, &job->helper_job)) {
         free(job);
         (void)err_set(&err, ERR_OVERLOADED, "too many large bodies are being read; try again later");
         refuse(asked, &err);
@@ -590,18 +591,16 @@ void ingress_handle(void *context, const struct http_request *request)
 
 /* ---- the object ----------------------------------------------------------------------------------------- */
 
-enum err_code ingress_create(const struct ingress_options *options, struct ingress **out, struct err *err)
+struct ingress *ingress_create(const struct ingress_options *options)
 {
     struct ingress *ingress = calloc(1, sizeof *ingress);
 
-    (void)err; /* nothing here can fail but memory at start, which ends the process */
     check(ingress != NULL);
     ingress->options = *options;
     buf_init(&ingress->memory, MEMORY_BYTES_MAX);
     buf_init(&ingress->value, LIMIT_INGRESS_BODY_BYTES_MAX + VALUE_OVERHEAD_BYTES);
     buf_init(&ingress->answer, ANSWER_BYTES_MAX);
-    *out = ingress;
-    return ERR_NONE;
+    return ingress;
 }
 
 void ingress_destroy(struct ingress *ingress)

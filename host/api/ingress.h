@@ -24,9 +24,8 @@ struct ingress_options {
     struct log *log;
 };
 
-/* Copies the options; what they point to outlives the ingress. */
-MUST_USE enum err_code ingress_create(const struct ingress_options *options, struct ingress **out,
-                                      struct err *err) LOOP_THREAD;
+/* Copies the options; what they point to outlives the ingress. Ends the process if memory is out. */
+struct ingress *ingress_create(const struct ingress_options *options);
 void ingress_destroy(struct ingress *ingress); /* accepts NULL */
 /* One more listener, at most DOORS_MAX, and which paths it has: those of /v1, those of the playground, and the topics
  * of these of the registry's ports (a bit set). */
@@ -36,7 +35,7 @@ void ingress_serve(struct door *door, struct http_server *server) LOOP_THREAD;
 /* An http_handler; context is the door. */
 void ingress_handle(void *door, const struct http_request *request) LOOP_THREAD;
 /* From now on nothing is posted and no helper is used: requests, those with helpers too, are answered as stopping.
- * Called when the engine is stopped, then: helper_destroy, http_server_close, ingress_destroy. */
+ * Called when the engine is stopped, then: helper_stop, http_server_close, ingress_destroy. */
 void ingress_stop(struct ingress *ingress) LOOP_THREAD;
 /* A runner_answer; context is the ingress. */
 void ingress_answer(void *ingress, const struct effect_answer *answer) LOOP_THREAD;

@@ -177,7 +177,7 @@ static enum err_code open_threads(struct host *host, struct err *err) LOOP_THREA
         .loop = host->loop, .store = host->store, .log = host->log, .on_failure = on_failure};
     if (committer_start(&committer, &host->committer, err) != ERR_NONE ||
         reader_start(host->loop, host->store, options->reader_threads, &host->reader, err) != ERR_NONE ||
-        helper_create(host->loop, options->helper_threads, HELPER_JOBS_MAX, &host->helper, err) != ERR_NONE) {
+        helper_start(host->loop, options->helper_threads, HELPER_JOBS_MAX, &host->helper, err) != ERR_NONE) {
         return err->code;
     }
     const struct dispatcher_options dispatcher = {.loop = host->loop,
@@ -225,9 +225,7 @@ static enum err_code open_doors(struct host *host, struct err *err) LOOP_THREAD
                                             .helper = host->helper,
                                             .metrics = host->metrics,
                                             .log = host->log};
-    if (ingress_create(&ingress, &host->ingress, err) != ERR_NONE) {
-        return err->code;
-    }
+    host->ingress = ingress_create(&ingress);
     runner_on_answer(host->runner, ingress_answer, host->ingress);
     const struct admin_options admin = {.engine = host->engine, .metrics = host->metrics, .log = host->log};
     host->admin = admin_create(&admin);
@@ -313,7 +311,7 @@ static void close_all(struct host *host) LOOP_THREAD
     if (host->ingress != NULL) {
         ingress_stop(host->ingress); /* whoever still comes is told so */
     }
-    helper_destroy(host->helper); /* its last jobs may still read requests */
+    helper_stop(host->helper); /* its last jobs may still read requests */
     listeners_close(host->listeners);
     http_server_close(host->admin_server);
     ingress_destroy(host->ingress);

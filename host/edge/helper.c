@@ -80,8 +80,7 @@ static enum err_code start_threads(struct helper *helper, uint32_t threads, stru
     return ERR_NONE;
 }
 
-enum err_code helper_create(struct loop *loop, uint32_t threads, uint32_t capacity, struct helper **out,
-                            struct err *err)
+enum err_code helper_start(struct loop *loop, uint32_t threads, uint32_t capacity, struct helper **out, struct err *err)
 {
     check(threads > 0 && threads <= THREADS_MAX);
     check(capacity > 0);
@@ -98,14 +97,14 @@ enum err_code helper_create(struct loop *loop, uint32_t threads, uint32_t capaci
     helper->ended = queue_create(capacity, helper->event_fd);
     helper->watch = (struct loop_watch){.ready = on_ended, .context = helper, .fd = helper->event_fd};
     if (loop_watch(loop, &helper->watch, EPOLLIN, err) != ERR_NONE || start_threads(helper, threads, err) != ERR_NONE) {
-        helper_destroy(helper);
+        helper_stop(helper);
         return err->code;
     }
     *out = helper;
     return ERR_NONE;
 }
 
-void helper_destroy(struct helper *helper)
+void helper_stop(struct helper *helper)
 {
     if (helper == NULL) {
         return;
@@ -125,7 +124,7 @@ void helper_destroy(struct helper *helper)
     free(helper);
 }
 
-bool helper_start(struct helper *helper, struct helper_job *job)
+bool helper_push(struct helper *helper, struct helper_job *job)
 {
     if (helper->is_stopping || helper->under_way == helper->capacity) {
         return false;

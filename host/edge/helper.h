@@ -2,8 +2,8 @@
  *
  * helper.h: one or two threads for what would hold the loop: name look-ups, parsing of large bodies.
  *
- * Plain data in, plain data out. A job belongs to the helper from helper_start until its `done` runs on
- * the loop. At most `capacity` jobs are under way: helper_start says no beyond that, and never waits.
+ * Plain data in, plain data out. A job belongs to the helper from helper_push until its `done` runs on
+ * the loop. At most `capacity` jobs are under way, and nobody ever waits for a place.
  */
 #pragma once
 
@@ -19,9 +19,10 @@ struct helper_job {
 };
 
 /* Starts the threads. */
-MUST_USE enum err_code helper_create(struct loop *loop, uint32_t threads, uint32_t capacity, struct helper **out,
-                                     struct err *err) LOOP_THREAD;
-/* Waits for the jobs under way and calls their `done`; a job started by one of them is refused. A look-up that hangs
+MUST_USE enum err_code helper_start(struct loop *loop, uint32_t threads, uint32_t capacity, struct helper **out,
+                                    struct err *err) LOOP_THREAD;
+/* Waits for the jobs under way and calls their `done`; a job pushed by one of them is refused. A look-up that hangs
  * holds this up for as long as the resolver waits, so a host with a stop deadline bounds it from outside. */
-void helper_destroy(struct helper *helper) LOOP_THREAD; /* accepts NULL */
-MUST_USE bool helper_start(struct helper *helper, struct helper_job *job) LOOP_THREAD;
+void helper_stop(struct helper *helper) LOOP_THREAD; /* accepts NULL */
+/* Gives it a job. False: it has as many as it may, or is being stopped; the job is still the caller's. */
+MUST_USE bool helper_push(struct helper *helper, struct helper_job *job) LOOP_THREAD;

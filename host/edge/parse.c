@@ -49,7 +49,7 @@ struct parse *parse_start(struct helper *helper, struct buf *body, uint32_t mess
     parse->context = context;
     parse->body = *body;
     parse->message_count = message_count;
-    if (!helper_start(helper, &parse->job)) {
+    if (!helper_push(helper, &parse->job)) {
         free(parse);
         return NULL;
     }

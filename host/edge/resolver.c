@@ -214,7 +214,7 @@ bool resolver_run(struct resolver *resolver)
     lookup->resolver = resolver;
     lookup->name = name;
     memcpy(lookup->host, name->host, sizeof(lookup->host));
-    if (!helper_start(resolver->helper, &lookup->job)) {
+    if (!helper_push(resolver->helper, &lookup->job)) {
         free(lookup);
         return true;
     }

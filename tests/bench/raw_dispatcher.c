@@ -75,7 +75,7 @@ int main(int argc, char **argv)
     uint32_t in_flight = (uint32_t)strtoul(argv[2], NULL, 10);
     double seconds = (double)strtoul(argv[3], NULL, 10) / 1000;
     check(loop_create(&loop, &err) == ERR_NONE);
-    check(helper_create(loop, 2, 16, &helper, &err) == ERR_NONE);
+    check(helper_start(loop, 2, 16, &helper, &err) == ERR_NONE);
     struct dispatcher_options options = {loop, helper, &registry, metrics_create(), LIMIT_CALLS_IN_FLIGHT_MAX};
     check(dispatcher_create(&options, &dispatcher, &err) == ERR_NONE);
 
@@ -97,7 +97,7 @@ int main(int argc, char **argv)
     seconds = seconds_of(CLOCK_MONOTONIC) - begun_s;
     cpu_s = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu_s;
     dispatcher_destroy(dispatcher);
-    helper_destroy(helper);
+    helper_stop(helper);
     loop_destroy(loop);
     metrics_destroy(options.metrics);
     (void)printf("{\"calls_per_s\": %.0f, \"cpu_us_per_call\": %.1f}\n", (double)count / seconds,

@@ -137,10 +137,10 @@ int bench_set_up(void **state)
         (struct registry){.functions = functions, .function_count = 3, .egresses = egresses, .egress_count = 3};
     bench.metrics = metrics_create();
     assert_int_equal(loop_create(&bench.loop, &err), ERR_NONE);
-    assert_int_equal(helper_create(bench.loop, 1, 2, &bench.helper, &err), ERR_NONE);
+    assert_int_equal(helper_start(bench.loop, 1, 2, &bench.helper, &err), ERR_NONE);
     const struct ingress_options options = {
         .registry = &bench.registry, .helper = bench.helper, .metrics = bench.metrics};
-    assert_int_equal(ingress_create(&options, &bench.ingress, &err), ERR_NONE);
+    bench.ingress = ingress_create(&options);
     bench.server = open_door(true, false, 0);
     bench.playground = open_door(false, true, 0);
     bench.topics = open_door(false, false, 1);
@@ -155,7 +155,7 @@ int bench_tear_down(void **state)
 {
     (void)state;
     thread_assume(&thread_loop);
-    helper_destroy(bench.helper);
+    helper_stop(bench.helper);
     http_server_close(bench.server);
     http_server_close(bench.playground);
     http_server_close(bench.topics);

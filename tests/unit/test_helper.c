@@ -36,7 +36,7 @@ static void done(struct helper_job *helper_job)
     job->done++;
     assert_int_equal(job->done, job->worked);
     if (job->starts_again) { /* its own place is free by now; but not while the helper is being destroyed */
-        job->starts_again = helper_start(job->helper, &job->helper_job);
+        job->starts_again = helper_push(job->helper, &job->helper_job);
     }
 }
 
@@ -48,7 +48,7 @@ static void set_up(uint32_t threads) LOOP_THREAD
 {
     struct err err;
     assert_int_equal(loop_create(&loop, &err), ERR_NONE);
-    assert_int_equal(helper_create(loop, threads, CAPACITY, &helper, &err), ERR_NONE);
+    assert_int_equal(helper_start(loop, threads, CAPACITY, &helper, &err), ERR_NONE);
     for (size_t i = 0; i <= CAPACITY; i++) {
         jobs[i] =
             (struct job){.helper_job = {.work = work, .done = done}, .helper = helper, .loop_thread = pthread_self()};
@@ -62,9 +62,9 @@ static void jobs_end_on_the_loop(void **state)
     set_up(2);
     for (uint32_t round = 1; round <= 20; round++) {
         for (size_t i = 0; i < CAPACITY; i++) {
-            assert_true(helper_start(helper, &jobs[i].helper_job));
+            assert_true(helper_push(helper, &jobs[i].helper_job));
         }
-        assert_false(helper_start(helper, &jobs[CAPACITY].helper_job)); /* places are free again only by `done` */
+        assert_false(helper_push(helper, &jobs[CAPACITY].helper_job)); /* places are free again only by `done` */
         for (size_t i = 0; i < CAPACITY; i++) {
             for (int turn = 0; turn < TURNS_MAX && jobs[i].done < round; turn++) {
                 loop_poll(loop, 1000);
@@ -73,7 +73,7 @@ static void jobs_end_on_the_loop(void **state)
         }
     }
     assert_int_equal(jobs[CAPACITY].worked, 0);
-    helper_destroy(helper);
+    helper_stop(helper);
     loop_destroy(loop);
 }
 
@@ -84,14 +84,14 @@ static void destroying_ends_what_is_under_way(void **state)
     set_up(1);
     for (size_t i = 0; i < CAPACITY; i++) {
         jobs[i].starts_again = true;
-        assert_true(helper_start(helper, &jobs[i].helper_job));
+        assert_true(helper_push(helper, &jobs[i].helper_job));
     }
-    helper_destroy(helper);
+    helper_stop(helper);
     for (size_t i = 0; i < CAPACITY; i++) {
         assert_int_equal(jobs[i].done, 1);
         assert_false(jobs[i].starts_again);
     }
-    helper_destroy(NULL);
+    helper_stop(NULL);
     loop_destroy(loop);
 }
 
@@ -101,12 +101,12 @@ static void a_job_may_start_again_from_its_end(void **state)
     thread_assume(&thread_loop);
     set_up(1);
     jobs[0].starts_again = true;
-    assert_true(helper_start(helper, &jobs[0].helper_job));
+    assert_true(helper_push(helper, &jobs[0].helper_job));
     for (int turn = 0; turn < TURNS_MAX && jobs[0].done < 50; turn++) {
         loop_poll(loop, 1000);
     }
     assert_true(jobs[0].done >= 50);
-    helper_destroy(helper);
+    helper_stop(helper);
     loop_destroy(loop);
 }
 

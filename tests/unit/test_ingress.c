@@ -216,7 +216,7 @@ static void helpers_that_are_busy_refuse_and_stopping_answers_all(void **state)
         fds[i] = tell(bench.server, "POST /v1/ask/example/echo/b HTTP/1.1", body, LARGE);
     }
     ingress_stop(bench.ingress);
-    helper_destroy(bench.helper);
+    helper_stop(bench.helper);
     bench.helper = NULL;
     for (int i = 0; i < 6; i++) {
         const int status = hear(fds[i]);
