@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * http_server.c: a slot per connection, and in it the one request the connection is at.
- *
- *   FREE ─accept─► BETWEEN ─first line─► RECEIVING ─whole: suspended, handler─► WAITING ─answer: resumed─► ANSWERED
- *                     ▲                                                                                       │
- *                     └───────────────────────────────── sent ────────────────────────────────────────────────┘
+ * http_server.c: libmicrohttpd's callbacks move the slots (http_slot.h), and the loop runs it.
  *
  * A suspended connection has no timeout in libmicrohttpd, and its other timeouts know only silence, not trickles.
  * So the deadlines are ours: once a second the slots are walked and what is late is shut down.
@@ -24,51 +20,18 @@
 #include "clock.h"
 #include "http_framing.h"
 #include "http_refusal.h"
+#include "http_slot.h"
 #include "list.h"
 #include "listen.h"
 
 enum {
     RUNS_PER_TURN_MAX = 4,
     CONNECTION_MEMORY_BYTES = 16 << 10, /* request line and header fields, and the window a body comes through */
-    DRAIN_BYTES_MAX = 8 << 20,          /* of a refused body: so much is read so that the client sees the answer */
-    BODY_KEEP_BYTES_MAX = 4096,         /* a body's buffer up to this stays with its connection */
     SWEEP_US = 1000 * 1000,
-    HEAD_S = 30,      /* a request's header fields have so long, whatever its body has */
-    OVER_HEAD_S = 2,  /* a connection over the limit has less: others wait to be refused in its place */
-    OVER_BODY_S = 10, /* its refused body */
     CLOSE_MS_MAX = 2000,
     CLOSE_POLL_MS = 10,
-    RECEIVE_IDLE_FACTOR = 2, /* a request has twice the idle time to arrive, an answer ten times to leave */
-    SEND_IDLE_FACTOR = 10,
-    WAITING_S = 660, /* an ask may wait 600 s */
     /* Suspend and resume without the wake-up descriptor that MHD_ALLOW_SUSPEND_RESUME adds: only the loop resumes. */
     FLAG_SUSPEND = MHD_ALLOW_SUSPEND_RESUME & ~MHD_USE_ITC,
-};
-
-enum slot_state { SLOT_FREE, SLOT_BETWEEN, SLOT_RECEIVING, SLOT_WAITING, SLOT_ANSWERED };
-
-struct slot {
-    struct link link; /* in `used` or `unused` */
-    struct http_server *server;
-    struct MHD_Connection *connection;
-    uint64_t since_us; /* when it entered its state */
-    enum slot_state state;
-    int fd;
-    bool is_over;      /* accepted beyond the mark: answered by ERR_OVERLOADED, then closed */
-    bool has_begun;    /* the header fields of the request are read */
-    bool is_immediate; /* refused before its body: the answer is queued without suspending */
-    bool is_last;      /* nobody knows where the next request of the connection would begin */
-    struct http_request request;
-    char invocation[HTTP_INVOCATION_BYTES_MAX + 1]; /* of the request; empty: not known */
-    char *uri;                                      /* copy of the request's raw target */
-    size_t uri_capacity;
-    size_t uri_size;
-    const char *uri_read; /* where libmicrohttpd has it */
-    struct buf body;
-    uint64_t body_counted; /* bytes of its buffer in memory_bytes */
-    uint64_t drained;
-    struct MHD_Response *response;
-    unsigned int status;
 };
 
 struct http_server {
@@ -83,94 +46,33 @@ struct http_server {
     bool is_quiet;   /* takes no new connections */
     bool is_closing; /* calls the handler no more */
     uint64_t sequence;
-    uint64_t memory_bytes;
-    uint64_t memory_bytes_max;
+    struct http_memory memory;
     uint32_t idle_timeout_s;
     uint64_t next_sweep_us;
     uint32_t waiting;
     uint32_t sending;
     uint32_t slot_count;
-    struct slot *slots;
+    struct http_slot *slots;
     struct list used;
     struct list unused;
 };
 
 /* ---- a request ------------------------------------------------------------------------------------------ */
 
-static void enter(struct slot *slot, enum slot_state state)
-{
-    slot->state = state;
-    slot->since_us = clock_monotonic_us();
-}
-
-static void count_body(struct slot *slot)
-{
-    slot->server->memory_bytes += slot->body.capacity - slot->body_counted;
-    slot->body_counted = slot->body.capacity;
-}
-
-static void forget_body(struct slot *slot)
-{
-    buf_done(&slot->body);
-    buf_init(&slot->body, slot->server->options.body_bytes_max);
-    count_body(slot);
-}
-
-/* A small buffer stays with its connection for the next request. */
-static void forget_large_body(struct slot *slot)
-{
-    if (slot->body.capacity > BODY_KEEP_BYTES_MAX || slot->body.overflow) {
-        forget_body(slot);
-    }
-    buf_clear(&slot->body);
-}
-
-static void refuse(struct slot *slot, enum err_code why, const char *text)
-{
-    if (slot->request.trouble == ERR_NONE) {
-        slot->request.trouble = why;
-        slot->request.trouble_text = text;
-    }
-    forget_body(slot);
-}
-
 /* The raw target, before libmicrohttpd cuts and decodes it. Its return value names the request from here on. */
 static void *on_uri(void *context, const char *uri, struct MHD_Connection *connection)
 {
     struct http_server *server = context;
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    struct slot *slot = info == NULL ? NULL : info->socket_context;
+    struct http_slot *slot = info == NULL ? NULL : info->socket_context;
 
     if (slot == NULL) {
         return NULL;
     }
-    const size_t size = strlen(uri);
-    if (size >= slot->uri_capacity) {
-        char *grown = realloc(slot->uri, size + 1);
-        if (grown == NULL) {
-            return NULL;
-        }
-        slot->uri = grown;
-        slot->uri_capacity = size + 1;
-    }
-    memcpy(slot->uri, uri, size + 1);
-    const char *mark = memchr(slot->uri, '?', size);
-    const size_t path_size = mark == NULL ? size : (size_t)(mark - slot->uri);
-    slot->request = (struct http_request){.path = {(const uint8_t *)slot->uri, path_size}};
-    if (mark != NULL) {
-        slot->request.query = (struct slice){(const uint8_t *)mark + 1, size - path_size - 1};
-    }
-    slot->uri_read = uri;
-    slot->uri_size = size;
-    slot->has_begun = false;
-    slot->is_immediate = false;
-    slot->is_last = false;
-    slot->invocation[0] = 0;
-    slot->drained = 0;
-    slot->request.trouble = slot->is_over ? ERR_OVERLOADED : ERR_NONE;
     check(slot->server == server && slot->response == NULL);
-    enter(slot, SLOT_RECEIVING);
-    slot->request.arrived_us = slot->since_us;
+    if (!http_slot_begin(slot, uri)) {
+        return NULL;
+    }
     return slot;
 }
 
@@ -197,7 +99,7 @@ static enum MHD_Result see_field(void *framing, enum MHD_ValueKind kind, const c
     return MHD_YES;
 }
 
-static void call_handler(struct slot *slot)
+static void call_handler(struct http_slot *slot)
 {
     struct http_server *server = slot->server;
 
@@ -205,7 +107,7 @@ static void call_handler(struct slot *slot)
     slot->request.id = server->sequence * server->slot_count + (uint64_t)(slot - server->slots);
     slot->request.body = buf_slice(&slot->body);
     server->waiting++;
-    enter(slot, SLOT_WAITING);
+    http_slot_enter(slot, HTTP_SLOT_WAITING);
     if (server->is_closing) {
         return; /* close answers the rest */
     }
@@ -213,10 +115,10 @@ static void call_handler(struct slot *slot)
     /* The request may be answered and more by now: nothing of it is touched here. */
 }
 
-static enum MHD_Result queue(struct slot *slot)
+static enum MHD_Result queue(struct http_slot *slot)
 {
-    check(slot->state == SLOT_ANSWERED);
-    forget_large_body(slot);
+    check(slot->state == HTTP_SLOT_ANSWERED);
+    http_slot_forget_body(slot);
     if (slot->response == NULL) {
         return MHD_NO; /* memory was out: the connection is closed */
     }
@@ -226,7 +128,7 @@ static enum MHD_Result queue(struct slot *slot)
 }
 
 /* The header fields are there, the body is not. */
-static enum MHD_Result begin(struct slot *slot, const char *method, const char *version)
+static enum MHD_Result begin(struct http_slot *slot, const char *method, const char *version)
 {
     struct MHD_Connection *connection = slot->connection;
     struct http_request *request = &slot->request;
@@ -242,48 +144,23 @@ static enum MHD_Result begin(struct slot *slot, const char *method, const char *
     request->accept = HEADER(connection, "Accept");
     /* The target ends at a NUL byte, if there is one, but the version keeps its place behind all of it. */
     if ((uintptr_t)version != (uintptr_t)slot->uri_read + slot->uri_size + 1) {
-        refuse(slot, ERR_BAD_REQUEST, "the request line holds a NUL byte; write it percent-encoded where allowed");
+        http_slot_refuse(slot, ERR_BAD_REQUEST,
+                         "the request line holds a NUL byte; write it percent-encoded where allowed");
     }
     if (framing.code != ERR_NONE) {
         slot->is_last = true;
-        refuse(slot, framing.code, framing.why);
+        http_slot_refuse(slot, framing.code, framing.why);
     }
     if (framing.length > slot->server->options.body_bytes_max) {
-        refuse(slot, ERR_TOO_LARGE, NULL);
+        http_slot_refuse(slot, ERR_TOO_LARGE, NULL);
     }
     const bool is_asking_first = HEADER(connection, "Expect").size > 0;
-    const bool is_drained = framing.length == 0 || (!is_asking_first && framing.length <= DRAIN_BYTES_MAX);
+    const bool is_drained = framing.length == 0 || (!is_asking_first && framing.length <= HTTP_SLOT_DRAIN_BYTES_MAX);
     if (slot->is_last || (request->trouble != ERR_NONE && !is_drained)) {
         slot->is_immediate = true;
         call_handler(slot);
-        return slot->state == SLOT_ANSWERED ? queue(slot) : MHD_NO;
+        return slot->state == HTTP_SLOT_ANSWERED ? queue(slot) : MHD_NO;
     }
-    return MHD_YES;
-}
-
-static enum MHD_Result take_body(struct slot *slot, const char *data, size_t size)
-{
-    struct http_server *server = slot->server;
-
-    if (slot->request.trouble != ERR_NONE) {
-        slot->drained += size;
-        return slot->drained > DRAIN_BYTES_MAX ? MHD_NO : MHD_YES;
-    }
-    const size_t needed = slot->body.size + size;
-    if (needed > server->options.body_bytes_max) {
-        refuse(slot, ERR_TOO_LARGE, NULL);
-        return MHD_YES;
-    }
-    if (needed > slot->body.capacity && server->memory_bytes + needed * 2 > server->memory_bytes_max) {
-        refuse(slot, ERR_OVERLOADED, NULL);
-        return MHD_YES;
-    }
-    buf_append(&slot->body, data, size);
-    if (slot->body.overflow) {
-        refuse(slot, ERR_OVERLOADED, NULL);
-        return MHD_YES;
-    }
-    count_body(slot);
     return MHD_YES;
 }
 
@@ -292,7 +169,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
                                   const char *version, const char *upload_data, size_t *upload_data_size,
                                   void **connection_context)
 {
-    struct slot *slot = *connection_context;
+    struct http_slot *slot = *connection_context;
 
     (void)context;
     (void)url;
@@ -300,17 +177,17 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return MHD_NO; /* memory was out when it began */
     }
     check(slot->connection == connection);
-    if (slot->state == SLOT_ANSWERED) {
+    if (slot->state == HTTP_SLOT_ANSWERED) {
         return queue(slot);
     }
-    check(slot->state == SLOT_RECEIVING);
+    check(slot->state == HTTP_SLOT_RECEIVING);
     if (!slot->has_begun) {
         return begin(slot, method, version);
     }
     if (*upload_data_size > 0) {
         const size_t size = *upload_data_size;
         *upload_data_size = 0;
-        return take_body(slot, upload_data, size);
+        return http_slot_take(slot, (struct slice){(const uint8_t *)upload_data, size}) ? MHD_YES : MHD_NO;
     }
     MHD_suspend_connection(connection);
     call_handler(slot);
@@ -321,7 +198,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 static void on_completed(void *context, struct MHD_Connection *connection, void **connection_context,
                          enum MHD_RequestTerminationCode code)
 {
-    struct slot *slot = *connection_context;
+    struct http_slot *slot = *connection_context;
 
     (void)context;
     (void)connection;
@@ -330,18 +207,16 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     if (slot == NULL) {
         return;
     }
-    if (slot->state == SLOT_WAITING) {
+    if (slot->state == HTTP_SLOT_WAITING) {
         slot->server->waiting--;
     }
-    if (slot->state == SLOT_ANSWERED) {
+    if (slot->state == HTTP_SLOT_ANSWERED) {
         slot->server->sending--;
     }
     if (slot->response != NULL) {
         MHD_destroy_response(TAKE(slot->response));
     }
-    forget_large_body(slot);
-    slot->request = (struct http_request){0};
-    enter(slot, SLOT_BETWEEN);
+    http_slot_end(slot);
 }
 
 static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
@@ -355,42 +230,39 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
             *socket_context = NULL;
             return;
         }
-        struct slot *slot = container_of(link, struct slot, link);
+        struct http_slot *slot = container_of(link, struct http_slot, link);
         list_push(&server->used, &slot->link);
         slot->connection = connection;
         slot->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         slot->is_over = server->used.count > (size_t)server->slot_count * 9 / 10;
-        enter(slot, SLOT_BETWEEN);
+        http_slot_enter(slot, HTTP_SLOT_BETWEEN);
         *socket_context = slot;
         return;
     }
-    struct slot *slot = *socket_context;
+    struct http_slot *slot = *socket_context;
     if (slot == NULL) {
         return;
     }
-    check(slot->state == SLOT_BETWEEN);
+    check(slot->state == HTTP_SLOT_BETWEEN);
     *socket_context = NULL;
-    forget_body(slot);
-    free(TAKE(slot->uri));
-    slot->uri_capacity = 0;
     slot->connection = NULL;
-    slot->state = SLOT_FREE;
+    http_slot_free(slot);
     list_remove(&server->used, &slot->link);
     list_push_front(&server->unused, &slot->link);
 }
 
 /* ---- answers -------------------------------------------------------------------------------------------- */
 
-static struct slot *find(const struct http_server *server, uint64_t id)
+static struct http_slot *find(const struct http_server *server, uint64_t id)
 {
-    struct slot *slot = &server->slots[id % server->slot_count];
+    struct http_slot *slot = &server->slots[id % server->slot_count];
 
-    return slot->state == SLOT_WAITING && slot->request.id == id ? slot : NULL;
+    return slot->state == HTTP_SLOT_WAITING && slot->request.id == id ? slot : NULL;
 }
 
 const struct http_request *http_server_request(const struct http_server *server, uint64_t id)
 {
-    const struct slot *slot = find(server, id);
+    const struct http_slot *slot = find(server, id);
 
     return slot == NULL ? NULL : &slot->request;
 }
@@ -409,7 +281,7 @@ static bool add_headers(struct MHD_Response *response, const struct http_answer 
     return is_added;
 }
 
-static struct MHD_Response *make_response(const struct slot *slot, const struct http_answer *answer)
+static struct MHD_Response *make_response(const struct http_slot *slot, const struct http_answer *answer)
 {
     union {
         const uint8_t *borrowed;
@@ -434,7 +306,7 @@ static struct MHD_Response *make_response(const struct slot *slot, const struct 
 
 void http_server_answer(struct http_server *server, uint64_t id, const struct http_answer *answer)
 {
-    struct slot *slot = find(server, id);
+    struct http_slot *slot = find(server, id);
 
     if (slot == NULL) {
         return;
@@ -444,7 +316,7 @@ void http_server_answer(struct http_server *server, uint64_t id, const struct ht
     slot->status = (unsigned int)answer->status;
     server->waiting--;
     server->sending++;
-    enter(slot, SLOT_ANSWERED);
+    http_slot_enter(slot, HTTP_SLOT_ANSWERED);
     if (!slot->is_immediate) {
         MHD_resume_connection(slot->connection);
         server->has_resumed = true;
@@ -453,7 +325,7 @@ void http_server_answer(struct http_server *server, uint64_t id, const struct ht
 
 void http_server_name(struct http_server *server, uint64_t id, const char *invocation)
 {
-    struct slot *slot = find(server, id);
+    struct http_slot *slot = find(server, id);
 
     if (slot != NULL) {
         (void)snprintf(slot->invocation, sizeof slot->invocation, "%s", invocation);
@@ -462,30 +334,8 @@ void http_server_name(struct http_server *server, uint64_t id, const char *invoc
 
 /* ---- running -------------------------------------------------------------------------------------------- */
 
-static uint64_t lifetime_s(const struct slot *slot)
-{
-    const uint64_t idle_s = slot->server->idle_timeout_s;
-
-    switch (slot->state) {
-    case SLOT_BETWEEN:
-        return slot->is_over ? OVER_HEAD_S : idle_s;
-    case SLOT_RECEIVING:
-        if (slot->is_over) {
-            return slot->has_begun ? OVER_BODY_S : OVER_HEAD_S;
-        }
-        return slot->has_begun || idle_s * RECEIVE_IDLE_FACTOR < HEAD_S ? idle_s * RECEIVE_IDLE_FACTOR : HEAD_S;
-    case SLOT_ANSWERED:
-        return idle_s * SEND_IDLE_FACTOR;
-    case SLOT_WAITING:
-        return WAITING_S;
-    case SLOT_FREE:
-    default:
-        return UINT64_MAX / 1000000;
-    }
-}
-
 /* libmicrohttpd sees the end of the stream at its next turn and closes the connection its own way. */
-static void shut_down(const struct slot *slot)
+static void shut_down(const struct http_slot *slot)
 {
     (void)shutdown(slot->fd, SHUT_RDWR); /* fails only if the client has gone first */
 }
@@ -501,11 +351,11 @@ static void sweep(struct http_server *server) LOOP_THREAD
     }
     server->next_sweep_us = now_us + SWEEP_US;
     for (struct link *link = list_first(&server->used); link != NULL; link = list_next(&server->used, link)) {
-        const struct slot *slot = container_of(link, struct slot, link);
-        if (now_us - slot->since_us <= lifetime_s(slot) * 1000000) {
+        const struct http_slot *slot = container_of(link, struct http_slot, link);
+        if (now_us - slot->since_us <= http_slot_lifetime_s(slot, server->idle_timeout_s) * 1000000) {
             continue;
         }
-        if (slot->state == SLOT_WAITING) {
+        if (slot->state == HTTP_SLOT_WAITING) {
             http_refusal_send(server, slot->request.id, ERR_OVERLOADED,
                               "The disk took nothing for minutes; whether the message was taken is not known",
                               slot->invocation);
@@ -608,15 +458,17 @@ enum err_code http_server_open(struct loop *loop, const struct http_server_optio
     server->options.address = NULL; /* borrowed */
     server->loop = loop;
     server->listen_fd = -1;
-    server->memory_bytes_max = options->memory_bytes_max > 0 ? options->memory_bytes_max : HTTP_MEMORY_BYTES_DEFAULT;
+    server->memory = (struct http_memory){.bytes_max = options->memory_bytes_max > 0 ? options->memory_bytes_max
+                                                                                     : HTTP_MEMORY_BYTES_DEFAULT,
+                                          .body_bytes_max = options->body_bytes_max};
     server->idle_timeout_s = options->idle_timeout_s > 0 ? options->idle_timeout_s : HTTP_IDLE_TIMEOUT_S_DEFAULT;
     server->slot_count = options->connections_max;
     server->slots = calloc(server->slot_count, sizeof *server->slots);
     check(server->slots != NULL);
     for (uint32_t i = 0; i < server->slot_count; i++) {
-        struct slot *slot = &server->slots[i];
+        struct http_slot *slot = &server->slots[i];
         slot->server = server;
-        buf_init(&slot->body, options->body_bytes_max);
+        http_slot_init(slot, &server->memory);
         list_push(&server->unused, &slot->link);
     }
     enum err_code code = listen_open(options->address, options->port, &server->listen_fd, &server->port, err);
@@ -645,8 +497,8 @@ void http_server_quiesce(struct http_server *server)
     (void)close(server->listen_fd);           /* nothing is written through it: no error can matter */
     server->listen_fd = -1;
     for (struct link *link = list_first(&server->used); link != NULL; link = list_next(&server->used, link)) {
-        const struct slot *slot = container_of(link, struct slot, link);
-        if (slot->state == SLOT_BETWEEN) {
+        const struct http_slot *slot = container_of(link, struct http_slot, link);
+        if (slot->state == HTTP_SLOT_BETWEEN) {
             shut_down(slot);
         }
     }
@@ -656,8 +508,8 @@ void http_server_quiesce(struct http_server *server)
 static void answer_rest(struct http_server *server) LOOP_THREAD
 {
     for (uint32_t i = 0; i < server->slot_count && server->waiting > 0; i++) {
-        const struct slot *slot = &server->slots[i];
-        if (slot->state == SLOT_WAITING) {
+        const struct http_slot *slot = &server->slots[i];
+        if (slot->state == HTTP_SLOT_WAITING) {
             http_refusal_send(server, slot->request.id, ERR_STOPPING,
                               "The host is stopping; whether the message was taken is not known", slot->invocation);
         }
@@ -701,7 +553,7 @@ void http_server_close(struct http_server *server)
     }
     check(server->used.count == 0);
     for (uint32_t i = 0; i < server->slot_count; i++) {
-        buf_done(&server->slots[i].body);
+        http_slot_done(&server->slots[i]);
     }
     free(server->slots);
     free(server);
