@@ -8,49 +8,7 @@
 #include <stdio.h>
 
 #include "vectors.h"
-#include "wire.h"
-
-static const char store_id[] = "0123456789abcdef0123456789abcdef";
-
-static struct arena *arena;
-static struct buf buf;
-static struct err err;
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena = arena_create(64 << 20);
-    buf_init(&buf, 16 << 20);
-    return arena == NULL;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_destroy(arena);
-    buf_done(&buf);
-    return 0;
-}
-
-static void assert_slice(struct slice got, struct slice wanted, const char *what)
-{
-    if (!slice_equal(got, wanted)) {
-        fail_msg("%s: got %zu bytes, wanted %zu, or they differ", what, got.size, wanted.size);
-    }
-}
-
-/* wire_get_result on an exact copy that is freed at once: a read beyond it, or after it, shows. */
-static enum err_code get_result(struct slice body, uint32_t message_count, struct result **out)
-{
-    uint8_t *copy = malloc(body.size + 1);
-
-    if (body.size > 0) {
-        memcpy(copy + 1, body.data, body.size);
-    }
-    const enum err_code code = wire_get_result((struct slice){copy + 1, body.size}, message_count, out, &err);
-    free(copy);
-    return code;
-}
+#include "wire_bench.h"
 
 /* ---- vectors: scalars --------------------------------------------------------------------------------------- */
 
@@ -160,7 +118,7 @@ static struct call_message *messages_from(const json_t *list, bool *out_with_ext
         }
         if (id.size > 0) {
             *out_with_extensions = true;
-            assert_memory_equal(id.data, store_id, 32);
+            assert_memory_equal(id.data, wire_store_id, 32);
             messages[i].number = strtoull((const char *)id.data + 33, NULL, 10);
         }
     }
@@ -192,7 +150,7 @@ static void requests_are_as_in_the_vectors(void **state)
         call.messages = messages_from(vectors_get(request, "messages"), &call.with_extensions);
         call.message_count = (uint32_t)json_array_size(vectors_get(request, "messages"));
         buf_clear(&buf);
-        wire_put_call(&buf, &call, store_id);
+        wire_put_call(&buf, &call, wire_store_id);
         assert_slice(buf_slice(&buf), vectors_hex(vector, "hex", arena),
                      json_string_value(vectors_get(vector, "name")));
     }
@@ -326,7 +284,7 @@ static void answers_are_as_in_the_vectors(void **state)
         const char *name = json_string_value(vectors_get(vector, "name"));
         const struct slice body = vectors_hex(vector, "hex", arena);
         const uint32_t message_count = (uint32_t)json_integer_value(vectors_get(vector, "message_count"));
-        const enum err_code code = get_result(body, message_count, &result);
+        const enum err_code code = wire_get_copied(body, message_count, &result);
         if (json_is_true(vectors_get(vector, "accepted")) != (code == ERR_NONE)) {
             fail_msg("%s: %s", name, code == ERR_NONE ? "taken" : err.text);
         }
@@ -357,13 +315,13 @@ static void broken_answers_are_survived(void **state)
         const struct slice body = vectors_hex(vector, "hex", arena);
         uint8_t *changed = arena_alloc(arena, body.size + 1);
         for (size_t at = 0; body.size < 1000 && at < body.size; at++) {
-            if (get_result((struct slice){body.data, at}, 2, &result) == ERR_NONE) {
+            if (wire_get_copied((struct slice){body.data, at}, 2, &result) == ERR_NONE) {
                 result_destroy(result);
             }
             for (int bit = 0; bit < 8; bit++) {
                 memcpy(changed, body.data, body.size);
                 changed[at] ^= (uint8_t)(1 << bit);
-                if (get_result((struct slice){changed, body.size}, 2, &result) == ERR_NONE) {
+                if (wire_get_copied((struct slice){changed, body.size}, 2, &result) == ERR_NONE) {
                     result_destroy(result);
                 }
             }
@@ -374,7 +332,7 @@ static void broken_answers_are_survived(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, wire_set_up, wire_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(scalars_are_as_in_the_vectors),
         TEST(requests_are_as_in_the_vectors),

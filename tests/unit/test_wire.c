@@ -3,57 +3,13 @@
  * The wire: protobuf-c as the oracle of what is written by hand, and the bounds of what functions may send.
  * test_vectors.c has the vectors.
  */
-#include "unit.h"
+#include "wire_bench.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "arena.h"
 #include "registry.h"
-#include "wire.h"
 #include "wire.pb-c.h"
-
-static const char store_id[] = "0123456789abcdef0123456789abcdef";
-
-static struct arena *arena;
-static struct buf buf;
-static struct err err;
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena = arena_create(64 << 20);
-    buf_init(&buf, 16 << 20);
-    return arena == NULL;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_destroy(arena);
-    buf_done(&buf);
-    return 0;
-}
-
-static void assert_slice(struct slice got, struct slice wanted, const char *what)
-{
-    if (!slice_equal(got, wanted)) {
-        fail_msg("%s: got %zu bytes, wanted %zu, or they differ", what, got.size, wanted.size);
-    }
-}
-
-/* wire_get_result on an exact copy that is freed at once: a read beyond it, or after it, shows. */
-static enum err_code get_result(struct slice body, uint32_t message_count, struct result **out)
-{
-    uint8_t *copy = malloc(body.size + 1);
-
-    if (body.size > 0) {
-        memcpy(copy + 1, body.data, body.size);
-    }
-    const enum err_code code = wire_get_result((struct slice){copy + 1, body.size}, message_count, out, &err);
-    free(copy);
-    return code;
-}
 
 /* ---- protobuf-c as the oracle --------------------------------------------------------------------------------- */
 
@@ -106,7 +62,7 @@ static Proa__V1__ToFunction__Invocation *pb_message(const struct call_message *m
     out->caller = address_is_empty(&message->caller) ? NULL : pb_address(&message->caller);
     out->argument = pb_bytes(message->value);
     if (with_extensions) {
-        (void)snprintf(id, 64, "%s-%llu", store_id, (unsigned long long)message->number);
+        (void)snprintf(id, 64, "%s-%llu", wire_store_id, (unsigned long long)message->number);
         out->message_id = pb_bytes(slice_of(id));
         out->traceparent = pb_bytes(message->traceparent);
     }
@@ -166,7 +122,7 @@ static void calls_are_what_protobuf_c_writes(void **state)
         }
         buf_clear(&buf);
         buf_append_u8(&buf, 'x'); /* what stands there stays */
-        wire_put_call(&buf, &call, store_id);
+        wire_put_call(&buf, &call, wire_store_id);
         assert_slice((struct slice){buf.data + 1, buf.size - 1}, pb_call(&call), "a random call");
         arena_destroy(arena);
         arena = arena_create(64 << 20);
@@ -184,7 +140,7 @@ static void an_empty_argument_is_sent_as_a_field(void **state)
                                     "b\x1A\x01"
                                     "c\x1A\x02\x12\x00";
 
-    wire_put_call(&buf, &call, store_id);
+    wire_put_call(&buf, &call, wire_store_id);
     assert_slice(buf_slice(&buf), (struct slice){wanted, sizeof wanted - 1}, "an empty argument");
 }
 
@@ -199,7 +155,7 @@ static void a_full_buffer_is_marked(void **state)
 
     for (size_t bytes_max = 1; bytes_max < 27; bytes_max++) {
         buf_init(&small, bytes_max);
-        wire_put_call(&small, &call, store_id);
+        wire_put_call(&small, &call, wire_store_id);
         assert_true(small.overflow);
         buf_done(&small);
     }
@@ -351,15 +307,15 @@ static void a_failure_keeps_its_sentence(void **state)
     done.failure = &failure;
     failure.message = (ProtobufCBinaryData){sizeof text, text};
     const struct slice body = {packed, proa__v1__from_function__pack(&from, packed)};
-    assert_int_equal(get_result(body, 1, &result), ERR_NONE);
+    assert_int_equal(wire_get_copied(body, 1, &result), ERR_NONE);
     assert_true(result->has_failure);
     assert_int_equal(result->failure.message.size, LIMIT_FAILURE_TEXT_BYTES_MAX - LIMIT_FAILURE_TEXT_BYTES_MAX % 3);
     assert_memory_equal(result->failure.message.data, "   \xE2\x82\xAC", 6);
     result_destroy(result);
-    assert_int_equal(get_result(body, 0, &result), ERR_BAD_ANSWER);
+    assert_int_equal(wire_get_copied(body, 0, &result), ERR_BAD_ANSWER);
     text[4] = 'x';
     const struct slice broken = {packed, proa__v1__from_function__pack(&from, packed)};
-    assert_int_equal(get_result(broken, 1, &result), ERR_BAD_ANSWER);
+    assert_int_equal(wire_get_copied(broken, 1, &result), ERR_BAD_ANSWER);
 }
 
 /* An answer with one record for an egress, and what became of it. */
@@ -386,7 +342,7 @@ static const struct emitted *emit_record(struct slice name, const char *typename
     const size_t size = proa__v1__from_function__get_packed_size(&answer);
     uint8_t *body = arena_alloc(arena, size);
     assert_int_equal(proa__v1__from_function__pack(&answer, body), size);
-    assert_int_equal(get_result((struct slice){body, size}, 1, out), ERR_NONE);
+    assert_int_equal(wire_get_copied((struct slice){body, size}, 1, out), ERR_NONE);
     assert_int_equal((*out)->emitted_count, 1);
     assert_slice((*out)->emitted[0].value, value, "the record as it came");
     return &(*out)->emitted[0];
@@ -439,7 +395,7 @@ static void records_of_the_playground_are_read(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, wire_set_up, wire_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(calls_are_what_protobuf_c_writes),
         TEST(an_empty_argument_is_sent_as_a_field),
