@@ -48,10 +48,28 @@ static void print(FILE *out, const struct buf *text)
     (void)fflush(out);
 }
 
-static int fail(const char *verb, const struct err *err)
+/* A page that one of the tables below prints. */
+static int print_page(void (*put)(struct buf *out))
 {
-    (void)fprintf(stderr, "proa %s: %s\n", verb, err->text);
-    return CLI_FAILED;
+    struct buf page;
+
+    buf_init(&page, PAGE_BYTES_MAX);
+    put(&page);
+    print(stdout, &page);
+    buf_done(&page);
+    return CLI_OK;
+}
+
+static bool is_help(const char *argument)
+{
+    return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+}
+
+/* Says what is wrong with a command line, and how it is written. */
+static int misuse(const char *verb, const char *usage, const char *sentence, const char *text)
+{
+    (void)fprintf(stderr, "proa %s: %s%s\n%s", verb, sentence, text, usage);
+    return CLI_USAGE;
 }
 
 /* ---- serve ---------------------------------------------------------------------------------------------- */
@@ -127,21 +145,6 @@ static enum err_code try_tls(const struct registry *registry, struct buf *messag
     return code;
 }
 
-static int print_serve_help(enum options_help help)
-{
-    struct buf page;
-
-    buf_init(&page, PAGE_BYTES_MAX);
-    if (help == OPTIONS_HELP_TEXT) {
-        options_print_help(&page);
-    } else {
-        options_print_reference(&page);
-    }
-    print(stdout, &page);
-    buf_done(&page);
-    return CLI_OK;
-}
-
 /* What a good module file was warned about, one event a line, in the host's own log format. */
 static void log_warnings(const struct serve_options *options, const struct buf *messages)
 {
@@ -173,7 +176,7 @@ static int serve_with(const struct command_line *line, struct arena *arena, stru
         return CLI_USAGE;
     }
     if (help != OPTIONS_HELP_NONE) {
-        return print_serve_help(help);
+        return print_page(help == OPTIONS_HELP_TEXT ? options_print_help : options_print_reference);
     }
     if (build_registry(&options, &registry, messages) != ERR_NONE || try_tls(registry, messages) != ERR_NONE) {
         print(stderr, messages);
@@ -209,12 +212,6 @@ static const char check_usage[] =
     "--schema prints a JSON Schema of the file's documents, for editors.\n"
     "Ends with 0 if the file is good and with 1 if it is not.\n";
 
-static int check_misuse(const char *sentence, const char *text)
-{
-    (void)fprintf(stderr, "proa check: %s%s\n%s", sentence, text, check_usage);
-    return CLI_USAGE;
-}
-
 static int check_file(const char *name)
 {
     struct config *config = config_create();
@@ -245,35 +242,24 @@ static int check_file(const char *name)
     return has_error ? CLI_FAILED : CLI_OK;
 }
 
-static int print_schema(void)
-{
-    struct buf schema;
-
-    buf_init(&schema, PAGE_BYTES_MAX);
-    config_print_schema(&schema);
-    print(stdout, &schema);
-    buf_done(&schema);
-    return CLI_OK;
-}
-
 static int run_check(const struct command_line *line)
 {
     const char *argument = line->argument_count == 0 ? NULL : line->arguments[0];
 
     if (argument == NULL) {
-        return check_misuse("the module file is missing", "");
+        return misuse("check", check_usage, "the module file is missing", "");
     }
-    if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) {
+    if (is_help(argument)) {
         (void)fputs(check_usage, stdout);
         return CLI_OK;
     }
     if (line->argument_count > 1) {
-        return check_misuse("one file at a time; there is also ", line->arguments[1]);
+        return misuse("check", check_usage, "one file at a time; there is also ", line->arguments[1]);
     }
     if (strcmp(argument, "--schema") == 0) {
-        return print_schema();
+        return print_page(config_print_schema);
     }
-    return argument[0] == '-' ? check_misuse("no such option: ", argument) : check_file(argument);
+    return argument[0] == '-' ? misuse("check", check_usage, "no such option: ", argument) : check_file(argument);
 }
 
 /* ---- egress --------------------------------------------------------------------------------------------- */
@@ -281,12 +267,6 @@ static int run_check(const struct command_line *line)
 static const char egress_usage[] = "Usage: proa egress NAME --data DIR\n\n"
                                    "Prints what waits in the outbox of a stopped host, one JSON object a line.\n"
                                    "NAME is namespace/name; PROA_DATA stands in for --data.\n";
-
-static int egress_misuse(const char *sentence, const char *text)
-{
-    (void)fprintf(stderr, "proa egress: %s%s\n%s", sentence, text, egress_usage);
-    return CLI_USAGE;
-}
 
 static int run_egress(const struct command_line *line)
 {
@@ -298,7 +278,7 @@ static int run_egress(const struct command_line *line)
     for (int i = 0; i < line->argument_count; i++) {
         const char *argument = line->arguments[i];
         const size_t size = sizeof data_flag - 1;
-        if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) {
+        if (is_help(argument)) {
             (void)fputs(egress_usage, stdout);
             return CLI_OK;
         }
@@ -307,22 +287,27 @@ static int run_egress(const struct command_line *line)
         } else if (strncmp(argument, data_flag, size) == 0 && argument[size] == '=') {
             folder = argument + size + 1;
         } else if (argument[0] == '-') {
-            return egress_misuse(strcmp(argument, data_flag) == 0 ? "a value is missing after " : "no such option: ",
-                                 argument);
+            return misuse(
+                "egress", egress_usage,
+                strcmp(argument, data_flag) == 0 ? "a value is missing after " : "no such option: ", argument);
         } else if (name != NULL) {
-            return egress_misuse("one name at a time; there is also ", argument);
+            return misuse("egress", egress_usage, "one name at a time; there is also ", argument);
         } else {
             name = argument;
         }
     }
     folder = folder != NULL ? folder : getenv("PROA_DATA");
     if (name == NULL) {
-        return egress_misuse("the name of the egress is missing", "");
+        return misuse("egress", egress_usage, "the name of the egress is missing", "");
     }
     if (folder == NULL || *folder == '\0') {
-        return egress_misuse("--data DIR is missing", "");
+        return misuse("egress", egress_usage, "--data DIR is missing", "");
     }
-    return egress_print(folder, name, stdout, &err) == ERR_NONE ? CLI_OK : fail("egress", &err);
+    if (egress_print(folder, name, stdout, &err) != ERR_NONE) {
+        (void)fprintf(stderr, "proa egress: %s\n", err.text);
+        return CLI_FAILED;
+    }
+    return CLI_OK;
 }
 
 /* ---- verbs ---------------------------------------------------------------------------------------------- */
@@ -362,7 +347,7 @@ static int unknown_verb(const char *text)
 
 int cli_main(int argument_count, char *const *argument_list, cli_serve *serve)
 {
-    if (argument_count < 2 || strcmp(argument_list[1], "--help") == 0 || strcmp(argument_list[1], "-h") == 0) {
+    if (argument_count < 2 || is_help(argument_list[1])) {
         print_usage(stdout);
         return CLI_OK;
     }
