@@ -22,7 +22,7 @@ EXAMPLES = ROOT.parent / "examples"
 COMMANDS = {
     "pip install ./sdk-python uvicorn httptools": "test_it_installs",
     "uvicorn counter:app --port 8000": "test_server.py",
-    "proa serve --function 'example/*=http://localhost:8000/' --egress example/receipts --data /tmp/proa": "tests/e2e",
+    "proa serve --function 'example/*=http://localhost:8000/' --data /tmp/proa": "tests/e2e",
     "curl localhost:8090/v1/ask/example/counter/bob --json 5": "tests/e2e",
     "pip install -e '.[test]'": "test_it_installs",
     "python -m pytest": "this run",
