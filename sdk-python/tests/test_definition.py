@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -198,6 +198,24 @@ def test_state_names() -> None:
         class Twice(proa.State):
             a = proa.value(int)
             b = proa.value(int, name="a")
+
+
+def test_state_declared_as_in_a_dataclass() -> None:
+    with pytest.raises(proa.DefinitionError, match=r"write total = proa\.value\(int, default=0\)"):
+
+        class Annotated(proa.State):
+            total: int = 0
+
+    with pytest.raises(proa.DefinitionError, match=r"state Bare.name: .*; write name = proa\.value\(str\)"):
+
+        class Bare(proa.State):
+            name: str
+
+    class Fine(proa.State):
+        LIMIT: ClassVar[int] = 5
+        total: proa.Value[int] = proa.value(int, default=0)
+
+    assert Fine.LIMIT == 5
 
 
 def test_expiry() -> None:

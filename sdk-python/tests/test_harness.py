@@ -281,7 +281,7 @@ def test_other_programs() -> None:
                 await host.send("a/log", id="a", message="x")  # type: ignore[call-overload]
             with pytest.raises(proa.UsageError, match="must not be empty"):
                 await host.send(log, id="", message="x")
-            with pytest.raises(proa.ValueEncodeError):
+            with pytest.raises(proa.ValueEncodeError, match="the message to a/log: expected a str, got int"):
                 await host.send(log, id="a", message=5)  # type: ignore[misc]
 
     run(story())

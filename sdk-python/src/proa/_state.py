@@ -10,6 +10,7 @@ which is all there is to rolling back.
 from __future__ import annotations
 
 import copy
+import inspect
 import keyword
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -159,8 +160,21 @@ class _StateMeta(type):
         for wire_name in names:
             if names.count(wire_name) > 1:
                 raise DefinitionError(f"state {name}: two values are named {wire_name!r}")
+        _refuse_annotations(class_, specs)
         class_._specs = tuple(specs.values())
         return class_
+
+
+def _refuse_annotations(class_: type, specs: dict[str, Value[Any]]) -> None:
+    """Raise DefinitionError for an attribute declared as in a dataclass: it would be no state, and never kept."""
+    for name, annotation in inspect.get_annotations(class_).items():
+        label = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+        if not name.startswith("_") and name not in specs and "ClassVar" not in label:
+            default = f", default={class_.__dict__[name]!r}" if name in class_.__dict__ else ""
+            raise DefinitionError(
+                f"state {class_.__name__}.{name}: an annotation declares no state value; "
+                f"write {name} = proa.value({label}{default})"
+            )
 
 
 class Cells:

@@ -28,7 +28,7 @@ from ._codec import JSON, codec_of
 from ._function import Function, Ref
 from ._model import HOST_NAMESPACE, ID_BYTES_MAX, REPLY_TYPE, Address, check_text, split_name, to_milliseconds
 from ._state import Cells, State
-from .errors import FunctionFailed, NoReply, Rejected, UsageError
+from .errors import FunctionFailed, NoReply, Rejected, UsageError, ValueEncodeError
 
 S = TypeVar("S", bound=State)
 M = TypeVar("M")
@@ -304,7 +304,10 @@ class Harness:
             raise UsageError(f"name the function to call, not {to!r}")
         check_text(id, ID_BYTES_MAX, f"the id of {to.typename}")
         argument = wire.TypedValue()
-        to.codec.put(argument, message)
+        try:
+            to.codec.put(argument, message)
+        except ValueEncodeError as error:
+            raise ValueEncodeError(f"the message to {to.typename}: {error}") from error
         return Address(to.namespace, to.name, id), _Message(self._next_number(), caller, argument)
 
     def _enqueue(self, to: Address, message: _Message) -> None:
