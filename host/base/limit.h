@@ -2,7 +2,7 @@
  *
  * limit.h: the only home of hard bounds. Each has its unit and its reason. (Not limits.h: that name is libc's.)
  *
- * Values a user may tune stand in the option table (config) and have these as their caps.
+ * Values a user may tune stand in the tables of options (options.c) and keys (config_proa.c), with these as their caps.
  */
 #pragma once
 

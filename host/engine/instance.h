@@ -5,14 +5,7 @@
  * An instance with changes not yet on disk stays; a clean, idle one may be evicted and is read again when a
  * message comes. Small values stand in the instance's record, so a touched instance is one put per epoch;
  * large ones have rows of their own, written only when they changed.
- *
- *                    ┌────────── LOADING ◄─────────┐ state or bodies are read
- *                    ▼                             │
- *   IDLE ─ mail ─► READY ─ credit ─► IN_FLIGHT ─► HELD (waits for a token row, numbers)
- *     ▲              ▲ ▲                │  │        │
- *     │              │ └─── BACKOFF ◄───┘  │        │
- *     │              └── SYNCING, PENDING  ▼        ▼
- *     └────────────────────────────── result applied
+ * ARCHITECTURE.md draws where instances wait.
  */
 #pragma once
 
