@@ -121,32 +121,39 @@ class App:
         """Serve one ASGI connection."""
         if scope["type"] == "http":
             try:
-                answer = await self._answer(scope, receive)
+                await self._serve(scope, receive, send)
             except RequestError as error:
                 await _send_text(send, error.status, str(error))
-            else:
-                if answer is None:
-                    await _send_text(send, 200, self._help(), body_wanted=scope["method"] != "HEAD")
-                elif answer is not _GONE:
-                    length = (b"content-length", b"%d" % len(answer))
-                    await send({"type": "http.response.start", "status": 200, "headers": [*_ANSWER_HEADERS, length]})
-                    await send({"type": "http.response.body", "body": answer})
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
             await receive()
             await send({"type": "websocket.close", "code": 1003})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> bytes | None:
-        """Return the answer to a call, None for a visit of a browser, _GONE if the host hung up."""
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a call, or the visit of a browser. RequestError: it is neither, and nothing was sent."""
         if scope["method"] != "POST":
             path = scope["path"].removeprefix(scope.get("root_path", ""))
-            if scope["method"] in ("GET", "HEAD") and path in ("", "/"):
-                return None
-            raise RequestError(405, "a function is called by POST")
+            if scope["method"] not in ("GET", "HEAD") or path not in ("", "/"):
+                raise RequestError(405, "a function is called by POST")
+            await _send_text(send, 200, self._help(), body_wanted=scope["method"] != "HEAD")
+            return
+        is_partial, trace_header = self._read_headers(scope["headers"])
+        body = await self._body(receive)
+        if body is None:
+            return
+        answer = await _protocol.handle(
+            self._functions, self._threads_of, body, is_partial=is_partial, trace_header=trace_header
+        )
+        length = (b"content-length", b"%d" % len(answer))
+        await send({"type": "http.response.start", "status": 200, "headers": [*_ANSWER_HEADERS, length]})
+        await send({"type": "http.response.body", "body": answer})
+
+    def _read_headers(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bool, str]:
+        """Return whether the host announced `partial`, and the trace context. RequestError: this is no call."""
         content_type = trace_header = b""
         is_partial = False
-        for name, value in scope["headers"]:
+        for name, value in headers:
             if name == b"content-type":
                 content_type = value
             elif name == b"proa-features":
@@ -157,16 +164,7 @@ class App:
                 raise self._too_large()
         if content_type.lower() != CONTENT_TYPE:
             raise RequestError(415, f"the Content-Type of a call is {CONTENT_TYPE.decode()}")
-        body = await self._body(receive)
-        if body is None:
-            return _GONE
-        return await _protocol.handle(
-            self._functions,
-            self._threads_of,
-            body,
-            is_partial=is_partial,
-            trace_header=trace_header.decode("latin-1"),
-        )
+        return is_partial, trace_header.decode("latin-1")
 
     async def _body(self, receive: Receive) -> bytes | None:
         """Return the whole body, None if the host hung up."""
@@ -203,9 +201,6 @@ class App:
                 self.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
-
-
-_GONE = b"gone: the host hung up before its call was read"
 
 
 async def _send_text(send: Send, status: int, text: str, *, body_wanted: bool = True) -> None:
