@@ -350,6 +350,16 @@ def test_an_address_that_takes_no_connection_is_the_endpoints_fault(
     host.stop()
 
 
+def test_connecting_has_a_deadline_of_its_own(make_host: Make, black_hole: Callable[..., socket.socket]) -> None:
+    """StateFun's `connect`: that nobody answers is known long before `call` is over."""
+    port = free_port()
+    black_hole("127.0.0.1", port)
+    module = STATEFUN.format(url=f"http://127.0.0.1:{port}/", transport="async, call: 10m, connect: 100ms")
+    host = make_host().configure(module=module).start()
+    assert host.send("odd/one/a", 1).status == 202
+    await_failures(host, 2, "could not be called: Failed to connect", "Timeout was reached")
+
+
 def test_a_handshake_that_hangs_is_the_endpoints_fault(make_host: Make, scripted: Start) -> None:
     plain = scripted(answer)
     with socket.create_server(("127.0.0.1", 0)) as mute:  # its connections are taken, and nobody speaks
