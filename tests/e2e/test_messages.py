@@ -83,10 +83,8 @@ def test_egress_records_are_printed_in_order(host: Host) -> None:
     assert host.metrics()["proa_outbox_records"] == 5
     host.stop()
     records = host.egress("zoo/records")
-    assert len(records) == 5
-    texts = [str(record) for record in records]
-    for text, expected in zip(texts, ["a:0", "a:1", "a:2", "a:0", "a:1"], strict=True):
-        assert expected in text
+    assert [record["value"] for record in records] == ["a:0", "a:1", "a:2", "a:0", "a:1"]
+    assert {record["sender"] for record in records} == {"zoo/emit/a"}
 
 
 def test_values_vanish_after_their_time(host: Host) -> None:
@@ -101,9 +99,10 @@ def test_value_vanishes_though_it_is_looked_at(host: Host) -> None:
 
 
 def test_order_of_one_instance(host: Host) -> None:
-    for number in range(50):
-        assert host.send("zoo/emit/a", number % 3).status == 202
+    counts = [number % 4 for number in range(50)]
+    for number in counts:
+        assert host.send("zoo/emit/a", number).status == 202
     host.await_idle()
     host.stop()
-    records = [str(record) for record in host.egress("zoo/records")]
-    assert len(records) == sum(number % 3 for number in range(50))
+    records = [record["value"] for record in host.egress("zoo/records")]
+    assert records == [f"a:{each}" for number in counts for each in range(number)]
