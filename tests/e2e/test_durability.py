@@ -145,8 +145,20 @@ def test_two_hosts_on_one_folder(host: Host, make_host: Make, zoo: PythonFunctio
     assert host.ask("zoo/counter/a", 1).status == 200
 
 
-@pytest.mark.parametrize("kind", ["a file in its place", "under a file", "read-only"])
-def test_folder_that_cannot_be_used(make_host: Make, zoo: PythonFunctions, tmp_path: Path, kind: str) -> None:
+READ_ONLY = "is not writable: Permission denied; mend that, or choose another --data"
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("a file in its place", "Not a directory"),
+        ("under a file", "cannot be made: Not a directory; make it, or choose another --data"),
+        ("read-only", READ_ONLY),
+    ],
+)
+def test_folder_that_cannot_be_used(
+    make_host: Make, zoo: PythonFunctions, tmp_path: Path, kind: str, words: str
+) -> None:
     host = make_host().configure({"zoo/*": zoo.url})
     if kind == "a file in its place":
         host.data.write_text("")
@@ -155,11 +167,15 @@ def test_folder_that_cannot_be_used(make_host: Make, zoo: PythonFunctions, tmp_p
         host.data = tmp_path / "file/data"
     else:
         host.data.mkdir(mode=0o500)
-        if os.access(host.data, os.W_OK):
-            pytest.skip("this user may write everywhere")
+        if os.access(host.data, os.W_OK):  # root, who is bound by permissions only without these capabilities
+            capabilities = "-dac_override,-dac_read_search"
+            host.prefix = ["setpriv", "--inh-caps", capabilities, "--bounding-set", capabilities]
+            if subprocess.run([*host.prefix, "true"], capture_output=True, check=False).returncode != 0:
+                pytest.skip("this user may write everywhere, and may not give that up")
     host.spawn()
     assert host.wait() != 0
-    assert str(host.data) in host.log
+    (failed,) = [event for event in host.events() if event["event"] == "host.start_failed"]
+    assert str(host.data) in failed["text"] and words in failed["text"]
 
 
 def test_damaged_store_is_refused(make_host: Make, zoo: PythonFunctions) -> None:
