@@ -305,6 +305,47 @@ def test_calls_say_what_they_must(make_host: Make, scripted: Start) -> None:
     assert re.fullmatch(r"[0-9a-f]{32}-[1-9][0-9]*", second.batch.invocations[0].message_id)
 
 
+def test_trace_contexts_of_a_batch(make_host: Make, scripted: Start) -> None:
+    """One message: also the call's header, and what is sent for it has the same. Several: each has its own."""
+    gate = threading.Event()
+
+    def answer(call: Call) -> Reply:
+        if call.batch.target.id == "many" and call.values == [b"1"]:
+            gate.wait(60)
+        result = reply_to(call, JSON, b"1") if call.batch.target.type == "one" else wire.FromFunction()
+        if call.batch.target.type == "one":
+            sent = result.invocation_result.outgoing_messages.add()
+            sent.target.namespace, sent.target.type, sent.target.id = "odd", "two", call.batch.target.id
+            later = result.invocation_result.delayed_invocations.add(delay_in_ms=1)
+            later.target.CopyFrom(sent.target)
+        return Reply(result, headers={"Proa-Features": "partial"})
+
+    def trace(number: int) -> dict[str, str]:
+        return {"traceparent": f"00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920333{number}-01"}
+
+    function = scripted(answer)
+    host = serve(make_host, function)
+    assert host.ask("odd/one/alone", 1, headers=trace(0)).status == 200
+    host.await_metric("proa_messages_handled_total", 3)
+    assert host.send("odd/one/many", 1, headers=trace(1)).status == 202
+    wait_until(lambda: function.calls[-1].batch.target.id == "many", "the first of many is under way")
+    for number in (2, 3):
+        assert host.send("odd/one/many", number, headers=trace(number)).status == 202
+    gate.set()
+    host.await_metric("proa_messages_handled_total", 10)
+    seen = [
+        (call.batch.target.type, call.headers.get("traceparent"), [each.traceparent for each in call.batch.invocations])
+        for call in function.calls
+    ]
+    assert seen[0] == ("one", trace(0)["traceparent"], [""])  # the endpoint has not announced anything yet
+    alone = [each for each, call in zip(seen, function.calls, strict=True) if call.batch.target.id == "alone"]
+    assert all(header == trace(0)["traceparent"] for _, header, _ in alone)
+    many = [each for each, call in zip(seen, function.calls, strict=True) if call.batch.target.id == "many"]
+    assert ("one", None, [trace(2)["traceparent"], trace(3)["traceparent"]]) in many
+    of_many = [each for type, _, traces in many if type == "two" for each in traces]
+    assert sorted(of_many) == ["", "", *[trace(1)["traceparent"]] * 2]
+
+
 def answer_with_features(call: Call) -> Reply:
     return Reply(reply_to(call, JSON, b"1"), headers={"Proa-Features": "partial"})
 
