@@ -164,8 +164,12 @@ static void log_note(struct runner *runner, const struct effect_note *note)
 {
     static const enum log_level levels[] = {[NOTE_INFO] = LOG_INFO, [NOTE_WARN] = LOG_WARN, [NOTE_ERROR] = LOG_ERROR};
 
-    log_event(runner->options.log, levels[note->level], note->event, LOG_TEXT("subject", note->subject),
-              LOG_TEXT("text", note->text));
+    const struct log_field fields[] = {LOG_TEXT("subject", note->subject), LOG_TEXT("text", note->text),
+                                       LOG_TEXT("traceparent", note->traceparent)};
+    const size_t count = sizeof fields / sizeof fields[0];
+
+    log_write(runner->options.log, levels[note->level], note->event, fields,
+              note->traceparent.size > 0 ? count : count - 1);
 }
 
 static void carry_out(struct runner *runner, const struct effect *effect) LOOP_THREAD

@@ -46,7 +46,7 @@ static void give_up(struct engine *engine, struct instance *instance, enum err_c
     const struct slice function_code = failure == NULL ? SLICE_EMPTY : failure->code;
     if (policy->then == RETRY_DROP) {
         metric_add(engine, METRIC_MESSAGES_DROPPED, 1);
-        engine_note(engine, NOTE_WARN, "message.dropped", instance_text(engine, instance), "%s", text);
+        engine_note_message(engine, "message.dropped", instance_text(engine, instance), envelope, "%s", text);
         drop(engine, instance, code == ERR_PARKED ? ERR_DROPPED : code, slice_of(text), function_code);
         return;
     }

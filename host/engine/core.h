@@ -152,6 +152,9 @@ struct effect *engine_effect(struct engine *engine, enum effect_kind kind);
  * cut. Beyond 32 in one step they are counted, not told. */
 void engine_note(struct engine *engine, enum note_level level, const char *event, struct slice subject,
                  const char *format, ...) PRINTF_LIKE(5, 6);
+/* The same, a warning, for what became of one message, whose trace context goes along. */
+void engine_note_message(struct engine *engine, const char *event, struct slice subject,
+                         const struct envelope *envelope, const char *format, ...) PRINTF_LIKE(5, 6);
 /* The engine cannot go on: the host is told why, and no input is looked at any more. */
 void engine_fatal(struct engine *engine, const struct err *err);
 /* Why no client is served now, but for what is particular to its request; NULL: clients are served. The text has static

@@ -119,23 +119,43 @@ void *engine_step_alloc(struct engine *engine, size_t size)
     return memory;
 }
 
-void engine_note(struct engine *engine, enum note_level level, const char *event, struct slice subject,
-                 const char *format, ...)
+PRINTF_LIKE(3, 0)
+static void add_note(struct engine *engine, const struct effect_note *note, const char *format, va_list arguments)
 {
     if (++engine->note_count > NOTES_PER_STEP_MAX) {
         return; /* one result can park thousands of messages: see note_rest */
     }
     char *text = engine_step_alloc(engine, NOTE_TEXT_BYTES_MAX);
+
+    (void)vsnprintf(text, NOTE_TEXT_BYTES_MAX, format, arguments); /* a cut text is still a sentence begun */
+    struct effect *effect = engine_effect(engine, EFFECT_NOTE);
+    effect->note = *note;
+    effect->note.subject = arena_copy(engine->step_arena, note->subject);
+    effect->note.traceparent = arena_copy(engine->step_arena, note->traceparent);
+    effect->note.text = slice_of(text);
+}
+
+void engine_note(struct engine *engine, enum note_level level, const char *event, struct slice subject,
+                 const char *format, ...)
+{
+    const struct effect_note note = {.level = level, .event = event, .subject = subject};
     va_list arguments;
 
     va_start(arguments, format);
-    (void)vsnprintf(text, NOTE_TEXT_BYTES_MAX, format, arguments); /* a cut text is still a sentence begun */
+    add_note(engine, &note, format, arguments);
     va_end(arguments);
-    struct effect *effect = engine_effect(engine, EFFECT_NOTE);
-    effect->note.level = level;
-    effect->note.event = event;
-    effect->note.subject = arena_copy(engine->step_arena, subject);
-    effect->note.text = slice_of(text);
+}
+
+void engine_note_message(struct engine *engine, const char *event, struct slice subject,
+                         const struct envelope *envelope, const char *format, ...)
+{
+    const struct effect_note note = {
+        .level = NOTE_WARN, .event = event, .subject = subject, .traceparent = envelope->traceparent};
+    va_list arguments;
+
+    va_start(arguments, format);
+    add_note(engine, &note, format, arguments);
+    va_end(arguments);
 }
 
 /* Says how many notes of this step were left out. */

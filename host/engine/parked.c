@@ -28,5 +28,5 @@ void parked_put(struct engine *engine, struct instance *owner, const struct enve
     epochs_put(engine, STORE_PARKED, &key, &engine->scratch);
     engine->parked_count++;
     metric_add(engine, METRIC_MESSAGES_PARKED, 1);
-    engine_note(engine, NOTE_WARN, "message.parked", instance_text(engine, owner), "%s: %s", reason, text);
+    engine_note_message(engine, "message.parked", instance_text(engine, owner), envelope, "%s: %s", reason, text);
 }

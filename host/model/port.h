@@ -182,8 +182,9 @@ enum note_level { NOTE_INFO, NOTE_WARN, NOTE_ERROR };
 /* Something an operator should read. */
 struct effect_note {
     enum note_level level;
-    const char *event;    /* static: "endpoint.down", "message.parked", … */
-    struct slice subject; /* address, function type or URL it is about */
+    const char *event;        /* static: "endpoint.down", "message.parked", … */
+    struct slice subject;     /* address, function type or URL it is about */
+    struct slice traceparent; /* of the one message it is about; empty: none */
     struct slice text;
 };
 

@@ -15,6 +15,13 @@ from harness import Host, PythonFunctions, wait_until
 from harness.host import binary
 
 Make = Callable[[], Host]
+MODULE = """
+kind: proa.v1/endpoint
+spec: {{functions: {{zoo/*: {{}}}}, url: "{url}"}}
+---
+kind: proa.v1/endpoint
+spec: {{functions: {{zoo/broken: {{}}}}, url: "{url}", retry: {{first: 1ms, attempts: 2, then: drop}}}}
+"""
 
 
 def test_lines_are_json_when_nobody_watches(host: Host) -> None:
@@ -26,6 +33,30 @@ def test_lines_are_json_when_nobody_watches(host: Host) -> None:
     names = [event["event"] for event in events]
     assert "host.ready" in names
     assert any("parked" in name for name in names)
+
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def test_trace_contexts_are_logged(make_host: Make, zoo: PythonFunctions) -> None:
+    """With every request at level debug, and at any level with what became of a message that was put aside."""
+    module = MODULE.format(url=zoo.url)
+    for level in ("debug", "info"):
+        host = make_host().configure(module=module, options=("--log-level", level)).start()
+        asked = host.ask("zoo/picky/traced", -1, headers={"traceparent": TRACE})
+        assert asked.status == 422
+        assert host.ask("zoo/picky/plain", -1).status == 422
+        assert host.ask("zoo/broken/traced", 13, headers={"traceparent": TRACE}).code == "dropped"
+        host.stop()
+        requests = [event for event in host.events() if event["event"] == "http.request"]
+        assert [event["traceparent"] for event in requests] == ([TRACE, "", TRACE] if level == "debug" else [])
+        assert all(event["invocation"] == asked.json["invocation"] for event in requests[:1])
+        put_aside = [event for event in host.events() if event["event"].startswith("message.")]
+        assert [(event["event"], event["subject"], event.get("traceparent")) for event in put_aside] == [
+            ("message.parked", "zoo/picky/traced", TRACE),
+            ("message.parked", "zoo/picky/plain", None),
+            ("message.dropped", "zoo/broken/traced", TRACE),
+        ]
 
 
 def test_lines_are_text_on_a_terminal(make_host: Make, zoo: PythonFunctions) -> None:

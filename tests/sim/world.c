@@ -271,6 +271,7 @@ static void hash_effect(struct sim *sim, const struct effect *effect)
     case EFFECT_NOTE:
     case EFFECT_FATAL:
         hash_slice(sim, effect->note.subject);
+        hash_slice(sim, effect->note.traceparent);
         hash_slice(sim, effect->note.text);
         break;
     }
