@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +15,10 @@ from harness.programs import (
     check_followers,
     check_logs,
     check_order,
+    check_records,
     collect,
     expect,
+    records_of,
 )
 
 Logs = dict[str, Any]
@@ -94,3 +97,57 @@ def test_damage_is_found(damage: Callable[[Logs], None]) -> None:
     damage(logs)
     with pytest.raises(AssertionError):
         check(logs, messages, outcome)
+
+
+def damaged_records(damage: str) -> list[str]:
+    """The records of a perfect run, but for one thing."""
+    logs, messages, _ = perfect_run()
+    records = [record for own in records_of(logs, messages).values() for record in own]
+    if damage == "lost":
+        records.pop(7)
+    elif damage == "twice":
+        records.append(records[7])
+    elif damage == "never emitted":
+        records.append("999.0")
+    elif damage == "swapped":
+        records[0], records[1] = records[1], records[0]  # of one instance
+    return records
+
+
+@pytest.mark.parametrize("damage", ["lost", "twice", "never emitted", "swapped"])
+def test_damage_to_records_is_found(damage: str) -> None:
+    logs, messages, _ = perfect_run()
+    check_records(damaged_records("none"), logs, messages)
+    with pytest.raises(AssertionError):
+        check_records(damaged_records(damage), logs, messages)
+
+
+def of_plain_sends(messages: dict[str, Message]) -> list[tuple[str, str]]:
+    """Whom each message that a message sends at once goes to, and its number."""
+    ops = [op for message in messages.values() for op in message["ops"] if op["kind"] == "send"]
+    return [(op["to"], op["message"]["number"]) for op in ops]
+
+
+def test_a_lost_follower_is_found_though_its_client_got_no_answer() -> None:
+    """Nothing is certain then but what a handled message sent."""
+    logs, messages, _ = perfect_run()
+    to, number = of_plain_sends(messages)[0]
+    check_followers(logs, messages)
+    logs[to]["seen"].remove(number)
+    with pytest.raises(AssertionError, match="lost"):
+        check_followers(logs, messages)
+
+
+def test_two_messages_of_one_sender_in_another_order_are_found() -> None:
+    logs, messages, _ = perfect_run()
+    for id, log in logs.items():
+        sent = [op for number in log["seen"] for op in messages[number]["ops"] if op["kind"] == "send"]
+        for first, second in itertools.combinations(sent, 2):
+            if first["to"] == second["to"] != id:
+                seen = logs[first["to"]]["seen"]
+                one, other = (seen.index(op["message"]["number"]) for op in (first, second))
+                seen[one], seen[other] = seen[other], seen[one]
+                with pytest.raises(AssertionError, match="in another order"):
+                    check_order(logs, messages)
+                return
+    raise AssertionError("no instance sent another two messages")
