@@ -345,7 +345,9 @@ def parse_arguments() -> argparse.Namespace:
     """The options, and the folders they mean."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="short runs: about a minute in all")
-    parser.add_argument("--seconds", type=float, help="length of one run (10; with --smoke 4)")
+    parser.add_argument(
+        "--seconds", type=int, help="length of one run, which wrk takes in whole ones (10; with --smoke 4)"
+    )
     parser.add_argument("--rounds", type=int, help="interleaved runs; their median is told (3; with --smoke 1)")
     parser.add_argument("--connections", default="1,64,256,1000", help="numbers of connections, with commas")
     parser.add_argument("--only", default="raw,c,python", help="what to measure, with commas: raw, c, python")
@@ -356,7 +358,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--binary", type=Path, default=ROOT / "build/proa", help="the host")
     parser.add_argument("--build-dir", type=Path, default=ROOT / "build/bench", help="meson's folder with our programs")
     options = parser.parse_args()
-    options.seconds = options.seconds or (4.0 if options.smoke else 10.0)
+    options.seconds = options.seconds or (4 if options.smoke else 10)
     options.rounds = options.rounds or (1 if options.smoke else 3)
     options.warm_up = 2.0 if options.smoke else 5.0
     options.connections = [int(number) for number in options.connections.split(",")]
