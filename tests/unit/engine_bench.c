@@ -326,9 +326,12 @@ void result_fail(struct result *result, uint32_t index, const char *code, bool i
 
 void bench_result(struct bench *bench, uint64_t call, struct result *result)
 {
-    struct input input = {
-        .kind = INPUT_RESULT,
-        .result = {.call = call, .outcome = CALL_ANSWERED, .has_partial = true, .take_result = result}};
+    struct input input = {.kind = INPUT_RESULT,
+                          .result = {.call = call,
+                                     .outcome = CALL_ANSWERED,
+                                     .has_partial = true,
+                                     .duration_us = bench->call_us,
+                                     .take_result = result}};
 
     bench_settle(bench, &input, 1);
 }

@@ -4,6 +4,8 @@
  */
 #include "engine_bench.h"
 
+#include <stdio.h>
+
 static void an_ask_costs_one_commit_and_is_answered_after_it(void **state)
 {
     struct bench *bench = *state;
@@ -368,6 +370,80 @@ static void a_late_answer_leaves_nobody_behind(void **state)
     assert_int_equal(bench_metric(bench, METRIC_MAILBOX_MESSAGES), 0);
 }
 
+enum { WORKERS = 60, WORKERS_A_RESULT = 15 };
+
+/* Opens a type: until its endpoint answered for it, it gets one call at a time. */
+static void open_type(struct bench *bench, const char *name)
+{
+    (void)bench_send(bench, name, "first", "opens the type", 0);
+    bench_result(bench, bench_take_call(bench).call, result_begin(RESULT_DONE));
+}
+
+/* Sixty instances with a message each, which every answer of answer_busy replaces: more wait than may be called. */
+static void begin_busy(struct bench *bench)
+{
+    static const char *const bosses[WORKERS / WORKERS_A_RESULT] = {"0", "1", "2", "3"};
+    uint64_t calls[WORKERS / WORKERS_A_RESULT];
+    char id[4];
+
+    open_type(bench, "example/worker");
+    open_type(bench, "example/boss");
+    for (int i = 0; i < WORKERS / WORKERS_A_RESULT; i++) {
+        (void)bench_send(bench, "example/boss", bosses[i], "go", 0);
+        calls[i] = bench_take_call(bench).call;
+    }
+    for (int i = 0; i < WORKERS / WORKERS_A_RESULT; i++) {
+        struct result *result = result_begin(RESULT_DONE);
+        for (int j = 0; j < WORKERS_A_RESULT; j++) {
+            (void)snprintf(id, sizeof id, "%d", i * WORKERS_A_RESULT + j);
+            result_send(result, "example", "worker", id, "x");
+        }
+        bench_result(bench, calls[i], result);
+    }
+}
+
+static void answer_busy(struct bench *bench, uint32_t count, uint32_t call_us)
+{
+    bench->call_us = call_us;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct pending_call call = bench_take_call(bench);
+        struct result *result = result_begin(RESULT_DONE);
+        result_send(result, "example", "worker", strrchr(call.target, '/') + 1, "x");
+        bench_result(bench, call.call, result);
+    }
+}
+
+static void an_endpoint_that_keeps_up_gets_more_calls_at_once(void **state)
+{
+    struct bench *bench = *state;
+    bench->call_us = 1000;
+    begin_busy(bench);
+    assert_int_equal(bench->call_count, 32);
+    answer_busy(bench, 32, 1000);
+    assert_int_equal(bench->call_count, 40);
+    answer_busy(bench, 40, 1100); /* a little more is no reason to stop */
+    assert_int_equal(bench->call_count, 50);
+    answer_busy(bench, 150, 1900); /* more and more only wait over there: it stays */
+    assert_int_equal(bench->call_count, 50);
+    answer_busy(bench, 50 + 50 + 40 + 32, 4000);
+    assert_int_equal(bench->call_count, 32); /* and never fewer */
+    answer_busy(bench, 64, 4000);
+    assert_int_equal(bench->call_count, 32);
+}
+
+static void calls_that_are_not_all_needed_raise_no_limit(void **state)
+{
+    struct bench *bench = *state;
+    bench->call_us = 1000;
+    for (uint32_t i = 0; i < 200; i++) { /* one at a time, as fast as can be */
+        (void)bench_send(bench, "example/worker", "one", "x", 0);
+        bench_result(bench, bench_take_call(bench).call, result_begin(RESULT_DONE));
+        bench->answer_count = 0;
+    }
+    begin_busy(bench);
+    assert_int_equal(bench->call_count, 32);
+}
+
 static int open_bench(void **state)
 {
     static struct bench bench;
@@ -407,6 +483,8 @@ int main(void)
         TEST(a_refused_handshake_leaves_nothing_behind),
         TEST(a_changed_state_type_blocks_the_type_and_is_refused_whole),
         TEST(a_late_answer_leaves_nobody_behind),
+        TEST(an_endpoint_that_keeps_up_gets_more_calls_at_once),
+        TEST(calls_that_are_not_all_needed_raise_no_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
