@@ -62,7 +62,7 @@ static const struct option options[] = {
      "127.0.0.1",
      FIELD(listen),
      .placeholder = "ADDRESS",
-     .help = "The numeric address both ports listen on; 0.0.0.0 or :: for all."},
+     .help = "The numeric address all ports listen on; 0.0.0.0 or :: for every address."},
     {"function",
      {CONFIG_TEXT, 0, 0, NULL},
      LIST(functions, function_count),

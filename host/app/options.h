@@ -22,7 +22,7 @@ enum options_log_format { OPTIONS_LOG_AUTO, OPTIONS_LOG_TEXT, OPTIONS_LOG_JSON }
 struct serve_options {
     const char *module_file; /* NULL: none */
     const char *data_folder;
-    const char *listen; /* numeric address of both ports */
+    const char *listen; /* numeric address of all ports */
     uint16_t ingress_port;
     uint16_t admin_port;
     const char *const *functions; /* texts for config_add_function */

@@ -35,9 +35,8 @@ static const struct config_key egress_keys[] = {
     [KEY_TOPICS_TOPICS] = {"topics",
                            {CONFIG_LIST, 0, 0, NULL},
                            NULL,
-                           .help =
-                               "Names without a slash, each a queue of its own, in the order of the records. At most "
-                               "1 GiB of records wait in each; beyond it functions that send more are held up."},
+                           .help = "Names without a slash, each a queue of its own, in the order of the records. Once "
+                                   "1 GiB of records wait in one, functions that send more are held up."},
 };
 _Static_assert(sizeof ingress_keys / sizeof ingress_keys[0] == KEY_INGRESS_COUNT, "one row for each key");
 _Static_assert(sizeof egress_keys / sizeof egress_keys[0] == KEY_TOPICS_COUNT, "one row for each key");

@@ -155,8 +155,7 @@ static const struct config_key egress_keys[] = {
         {"queue.max_bytes",
          {CONFIG_BYTES, 1024, UINT64_C(1) << 40, NULL},
          "1GiB",
-         .help = "The most bytes of records that wait in the outbox; beyond it, functions that send "
-                 "more are held up."},
+         .help = "Once so many bytes of records wait in the outbox, functions that send more are held up."},
 };
 
 _Static_assert(sizeof endpoint_keys / sizeof endpoint_keys[0] == KEY_ENDPOINT_COUNT, "one row for each key");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * store_internal.h: what both stores share, so that their answers to a read are equal row by row.
+ * store_internal.h: what the stores share, so that their answers to a read are equal row by row.
  */
 #pragma once
 
