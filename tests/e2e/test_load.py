@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -159,25 +160,62 @@ def fill_disk(host: Host) -> Iterator[int]:
         yield status
 
 
-def test_full_disk_refuses_and_drains(make_host: Make, scripted: Start, tmp_path: Path) -> None:
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Mounts a disk of a size. Named before make_host, it is there until the hosts are gone."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("a small disk cannot be mounted here")
-    try:
-        function = scripted(lambda call: Reply(reply_to(call, "proa/json", b"1")))
-        function.stop()
-        host = make_host().configure({"odd/*": function.url})
-        host.data = disk / "data"
-        host.start()
-        statuses = Counter(fill_disk(host))
-        assert set(statuses) == {202, 507}
-        function.start()
-        assert host.await_idle()["proa_messages_handled_total"] == statuses[202]
-        wait_until(lambda: host.send("odd/one/a", 1).status == 202, "the disk takes messages again")
-        host.await_idle()
-        host.stop()
-    finally:
-        host.dispose()
+
+    def mount(size: str) -> Path:
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
+        if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+            pytest.skip("a small disk cannot be mounted here")
+        return disk
+
+    yield mount
+    if disk.is_mount():
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_full_disk_refuses_and_drains(small_disk: Callable[[str], Path], make_host: Make, scripted: Start) -> None:
+    disk = small_disk("40m")
+    function = scripted(lambda call: Reply(reply_to(call, "proa/json", b"1")))
+    function.stop()
+    host = make_host().configure({"odd/*": function.url})
+    host.data = disk / "data"
+    host.start()
+    statuses = Counter(fill_disk(host))
+    assert set(statuses) == {202, 507}
+    function.start()
+    assert host.await_idle()["proa_messages_handled_total"] == statuses[202]
+    wait_until(lambda: host.send("odd/one/a", 1).status == 202, "the disk takes messages again")
+    host.await_idle()
+    host.stop()
+
+
+def test_stop_on_a_full_disk_ends_in_time(small_disk: Callable[[str], Path], make_host: Make, scripted: Start) -> None:
+    """What the disk does not take is promised to nobody, and does not keep the process."""
+    disk = small_disk("120m")
+    gate = threading.Event()
+    function = scripted(lambda call: Reply(reply_to(call, "proa/json", b"1")) if gate.wait(60) else Reply(status=500))
+    host = make_host().configure({"odd/*": function.url}, options=("--stop-timeout", "2s"))
+    host.data = disk / "data"
+    host.start()
+    with ThreadPoolExecutor(100) as pool:  # asks are in memory only until their clients are told something
+        asked = [pool.submit(host.ask, f"odd/one/{id}", "x" * 600_000) for id in range(100)]
+        host.await_metric("proa_asks_waiting", 100)
+        with pytest.raises(OSError, match="No space left"):
+            (disk / "others").write_bytes(b"x" * (120 << 20))
+        began = time.monotonic()
+        host.terminate()
+        assert host.wait() == 1
+        assert time.monotonic() - began < 2 + 8, "closing has some seconds of its own"
+        answers = [each.result() for each in asked]
+    assert {(answer.status, answer.code) for answer in answers} == {(503, "stopping")}
+    assert all("whether the message was taken is not known" in answer.json["detail"] for answer in answers)
+    assert [event["event"] for event in host.events()][-1] == "host.stop_timeout"
+    (disk / "others").unlink()
+    gate.set()
+    host.start()
+    assert host.ask("odd/one/a", 1).json == 1
+    host.stop()
