@@ -141,11 +141,20 @@ bool check_log(struct sim *sim, uint32_t index, struct slice entries, uint32_t b
 
 /* ---- state in a call ---------------------------------------------------------------------------------- */
 
-bool check_may_expire(const struct sim *sim, uint32_t state, const struct value *value, uint64_t now_ms)
+uint64_t check_touched_ms(const struct sim *sim, const struct instance *instance, uint32_t count)
+{
+    return count == 0 ? 0 : sim->outcomes[instance->log[count - 1].outcome].given_ms;
+}
+
+bool check_may_expire(const struct sim *sim, uint32_t state, const struct value *value, uint64_t touched_ms,
+                      uint64_t now_ms)
 {
     int64_t expire_ms = 0;
+    const enum expiry_mode mode = state_expiry(sim, state, &expire_ms);
+    const bool is_touched = mode == EXPIRY_AFTER_INVOKE && touched_ms > value->written_ms_min;
+    const uint64_t since_ms = is_touched ? touched_ms : value->written_ms_min;
 
-    return state_expiry(sim, state, &expire_ms) != EXPIRY_NONE && now_ms >= value->written_ms_min + (uint64_t)expire_ms;
+    return mode != EXPIRY_NONE && now_ms >= since_ms + (uint64_t)expire_ms;
 }
 
 bool check_log_may_expire(struct sim *sim, uint32_t index, uint32_t count)
@@ -156,11 +165,11 @@ bool check_log_may_expire(struct sim *sim, uint32_t index, uint32_t count)
         return false; /* time passes by the hour only when all is on disk */
     }
     const struct value next = {.written_ms_min = sim->outcomes[instance->pending].given_ms};
-    if (instance->pending != 0 && check_may_expire(sim, 0, &next, sim_engine_ms(sim))) {
+    if (instance->pending != 0 && check_may_expire(sim, 0, &next, 0, sim_engine_ms(sim))) {
         return false;
     }
     const struct value last = {.written_ms_min = sim->outcomes[instance->log[count - 1].outcome].given_ms};
-    return check_may_expire(sim, 0, &last, sim_engine_ms(sim) + sim->skew_ms);
+    return check_may_expire(sim, 0, &last, 0, sim_engine_ms(sim) + sim->skew_ms);
 }
 
 /* The other side: a value that no view of its last use keeps alive. */
@@ -178,6 +187,8 @@ static bool must_have_expired(struct sim *sim, uint32_t index, uint32_t state)
 
 static void check_state(struct sim *sim, uint32_t index, uint32_t state, struct slice shown)
 {
+    const struct instance *instance = &sim->instances[index];
+    const uint64_t touched_ms = check_touched_ms(sim, instance, instance->live_count);
     struct value *value = &sim->instances[index].live[state];
     struct buf buf;
 
@@ -185,7 +196,7 @@ static void check_state(struct sim *sim, uint32_t index, uint32_t state, struct 
         if (shown.size > 0) {
             sim_fail(sim, LAW_5, "state %s of instance %u is shown, and is not set", state_name(state), index);
         }
-        if (value->is_set && !check_may_expire(sim, state, value, sim_engine_ms(sim) + sim->skew_ms)) {
+        if (value->is_set && !check_may_expire(sim, state, value, touched_ms, sim_engine_ms(sim) + sim->skew_ms)) {
             sim_fail(sim, LAW_5, "state %s of instance %u is set by outcome %u, and is not shown", state_name(state),
                      index, value->outcome);
         }

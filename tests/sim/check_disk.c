@@ -21,6 +21,7 @@ struct news {
     uint32_t outcomes[NEW_MAX];
     uint32_t count;
     uint64_t sealed_ms;
+    uint64_t touched_ms; /* of the instance being looked at, before it */
 };
 
 bool check_is_on_disk(const struct message *message)
@@ -105,7 +106,7 @@ static void read_values(struct sim *sim, uint32_t index, struct slice values[STA
     }
 }
 
-static void check_value(struct sim *sim, uint32_t index, uint32_t state, struct slice stored, uint64_t sealed_ms)
+static void check_value(struct sim *sim, uint32_t index, uint32_t state, struct slice stored, const struct news *news)
 {
     struct value *value = &sim->instances[index].disk[state];
     struct buf buf;
@@ -115,7 +116,7 @@ static void check_value(struct sim *sim, uint32_t index, uint32_t state, struct 
             sim_fail(sim, LAW_3, "state %s of instance %u is on disk, its last result deleted it", state_name(state),
                      index);
         }
-        if (value->is_set && !check_may_expire(sim, state, value, sealed_ms + sim->skew_ms)) {
+        if (value->is_set && !check_may_expire(sim, state, value, news->touched_ms, news->sealed_ms + sim->skew_ms)) {
             sim_fail(sim, LAW_3, "state %s of instance %u, set by outcome %u, is not on disk", state_name(state), index,
                      value->outcome);
         }
@@ -184,10 +185,11 @@ static void check_instance(struct sim *sim, uint32_t index, struct news *news)
         sim_fail(sim, LAW_3, "half of outcome %u is on disk", instance->log[to].outcome);
         return;
     }
+    news->touched_ms = check_touched_ms(sim, instance, from); /* a value may have ended before what the epoch brought */
     ledger_disk(sim, index, to);
     note_entries(sim, index, from, to, news);
     for (uint32_t state = 1; state < STATES_MAX; state++) {
-        check_value(sim, index, state, values[state], news->sealed_ms);
+        check_value(sim, index, state, values[state], news);
     }
 }
 

@@ -479,7 +479,10 @@ bool check_log(struct sim *sim, uint32_t instance, struct slice entries, uint32_
 /* True if all of an instance's log up to `count` may have expired. */
 bool check_log_may_expire(struct sim *sim, uint32_t instance, uint32_t count);
 /* True if a value of this state, written then, may have expired by `now_ms`. */
-bool check_may_expire(const struct sim *sim, uint32_t state, const struct value *value, uint64_t now_ms);
+bool check_may_expire(const struct sim *sim, uint32_t state, const struct value *value, uint64_t touched_ms,
+                      uint64_t now_ms);
+/* The earliest time at which the instance can have handled the newest of so many entries of its log; 0: none. */
+uint64_t check_touched_ms(const struct sim *sim, const struct instance *instance, uint32_t count);
 bool check_may_be_dropped(const struct sim *sim, const struct message *message);
 void check_figures(struct sim *sim);
 bool check_is_on_disk(const struct message *message);
