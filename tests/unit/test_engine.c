@@ -181,6 +181,39 @@ static void expired_values_are_not_handed_out_and_leave_the_disk(void **state)
     bench_result(bench, call.call, result_begin(RESULT_DONE));
 }
 
+/* What the next message of example/a/x is shown of its value; it does nothing else. */
+static void look_at(struct bench *bench, const char *wanted)
+{
+    (void)bench_send(bench, "example/a", "x", "look", 0);
+    const struct pending_call call = bench_take_call(bench);
+    assert_string_equal(call.state_value, wanted);
+    bench_result(bench, call.call, result_begin(RESULT_DONE));
+}
+
+static void values_live_to_their_last_millisecond(void **state)
+{
+    struct bench *bench = *state;
+    static const enum expiry_mode modes[] = {EXPIRY_AFTER_WRITE, EXPIRY_AFTER_INVOKE};
+
+    for (size_t i = 0; i < 2; i++) {
+        (void)bench_send(bench, "example/a", "x", "set", 0);
+        bench_handshake(bench, modes[i], 5000);
+        struct result *result = result_begin(RESULT_DONE);
+        result_set(result, "s", "here");
+        bench_result(bench, bench_take_call(bench).call, result);
+        if (modes[i] == EXPIRY_AFTER_INVOKE) {
+            bench_advance(bench, 4999);
+            look_at(bench, "here"); /* from here on it counts */
+        }
+        bench_advance(bench, 4999);
+        look_at(bench, "here");
+        bench_advance(bench, modes[i] == EXPIRY_AFTER_INVOKE ? 5000 : 1);
+        look_at(bench, "");
+        bench_close(bench);
+        bench_open(bench);
+    }
+}
+
 static void a_rejected_message_is_parked_and_its_asker_told(void **state)
 {
     struct bench *bench = *state;
@@ -472,6 +505,7 @@ int main(void)
         TEST(timers_fire_once_in_order_and_can_be_cancelled),
         TEST(a_duplicate_token_parks_the_item_only),
         TEST(expired_values_are_not_handed_out_and_leave_the_disk),
+        TEST(values_live_to_their_last_millisecond),
         TEST(a_rejected_message_is_parked_and_its_asker_told),
         TEST(a_failing_message_is_parked_after_its_attempts),
         TEST(an_endpoint_that_is_down_is_probed_and_nothing_is_parked),
