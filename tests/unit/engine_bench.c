@@ -152,7 +152,8 @@ static void apply_epoch(struct bench *bench, struct input *next)
 
     epoch_sort(bench->epoch);
     assert_int_equal(store_apply(bench->store, bench->epoch, &err), STORE_APPLIED);
-    *next = (struct input){.kind = INPUT_COMMITTED, .committed = {.epoch = bench->epoch->number}};
+    *next = (struct input){.kind = INPUT_COMMITTED,
+                           .committed = {.epoch = bench->epoch->number, .figures = bench->figures}};
     bench->epoch = NULL;
 }
 

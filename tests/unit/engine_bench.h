@@ -37,8 +37,9 @@ struct bench {
     struct metrics *metrics;
     uint64_t now_ms;
     uint64_t wake_ms;
-    uint32_t call_us;  /* how long calls take that are answered from now on */
-    bool is_disk_held; /* epochs wait in `epoch` */
+    uint32_t call_us;             /* how long calls take that are answered from now on */
+    struct store_figures figures; /* what the store says with each commit from now on */
+    bool is_disk_held;            /* epochs wait in `epoch` */
     struct epoch *epoch;
     struct pending_call calls[64];
     uint32_t call_count;

@@ -6,6 +6,13 @@
 
 #include <stdio.h>
 
+/* Opens a type: until its endpoint answered for it, it gets one call at a time. */
+static void open_type(struct bench *bench, const char *name)
+{
+    (void)bench_send(bench, name, "first", "opens the type", 0);
+    bench_result(bench, bench_take_call(bench).call, result_begin(RESULT_DONE));
+}
+
 static void an_ask_costs_one_commit_and_is_answered_after_it(void **state)
 {
     struct bench *bench = *state;
@@ -270,6 +277,82 @@ static void an_endpoint_that_is_down_is_probed_and_nothing_is_parked(void **stat
     assert_int_equal(bench_metric(bench, METRIC_PARKED_MESSAGES), 0);
 }
 
+/* A message that ends the process it is sent to takes the endpoint down once, and is then known. */
+static void an_instance_that_takes_its_endpoint_down_again_waits_alone(void **state)
+{
+    struct bench *bench = *state;
+    struct pending_call call = {0};
+
+    open_type(bench, "example/a");
+    (void)bench_send(bench, "example/a", "deadly", "1", 0);
+    bench_outcome(bench, bench_take_call(bench).call, CALL_UNREACHABLE, 0);
+    assert_int_equal(bench_metric(bench, METRIC_ENDPOINTS_DOWN), 1);
+    (void)bench_send(bench, "example/a", "good", "1", 0);
+    for (int i = 0; i < 10 && strcmp(call.target, "example/a/good") != 0; i++) { /* probes go round */
+        bench_advance(bench, 30000);
+        call = bench_take_call(bench);
+        if (strcmp(call.target, "example/a/good") == 0) {
+            bench_result(bench, call.call, result_begin(RESULT_DONE));
+        } else {
+            bench_outcome(bench, call.call, CALL_UNREACHABLE, 0);
+        }
+    }
+    assert_int_equal(bench_metric(bench, METRIC_ENDPOINTS_DOWN), 0);
+    call = bench_take_call(bench);
+    assert_string_equal(call.target, "example/a/deadly");
+    bench_outcome(bench, call.call, CALL_UNREACHABLE, 0);
+    assert_int_equal(bench_metric(bench, METRIC_ENDPOINTS_DOWN), 0);
+    (void)bench_send(bench, "example/a", "good", "2", 0);
+    assert_string_equal(bench_take_call(bench).target, "example/a/good"); /* at once */
+    assert_int_equal(bench->call_count, 0);
+    bench_advance(bench, 30000);
+    assert_string_equal(bench_take_call(bench).target, "example/a/deadly");
+    assert_int_equal(bench_metric(bench, METRIC_PARKED_MESSAGES), 0);
+}
+
+/* A result with so many messages for others. */
+static struct result *sending(uint32_t count)
+{
+    static const char *const ids[] = {"1", "2"};
+    struct result *result = result_begin(RESULT_DONE);
+
+    for (uint32_t i = 0; i < count; i++) {
+        result_send(result, "example", "b", ids[i], "x");
+    }
+    return result;
+}
+
+static void a_full_store_takes_only_what_shrinks(void **state)
+{
+    struct bench *bench = *state;
+
+    open_type(bench, "example/a");
+    (void)bench_send(bench, "example/a", "grows", "1", 0);
+    const uint64_t grows = bench_take_call(bench).call;
+    (void)bench_send(bench, "example/a", "does not", "1", 0);
+    const uint64_t does_not = bench_take_call(bench).call;
+    bench->figures.bytes_used = (uint64_t)73 << 30; /* beyond the hard limit */
+    (void)bench_send(bench, "example/a", "last", "1", 0);
+    assert_int_equal(bench_answer(bench, bench_send(bench, "example/a", "late", "1", 0))->code, ERR_STORE_FULL);
+
+    bench_result(bench, grows, sending(2));
+    assert_int_equal(bench_metric(bench, METRIC_INSTANCES_BLOCKED), 1);
+    assert_int_equal(bench_metric(bench, METRIC_MESSAGES_SENT), 0);
+    bench_result(bench, does_not, sending(1)); /* as many as it handled */
+    assert_int_equal(bench_metric(bench, METRIC_MESSAGES_SENT), 1);
+
+    bench->figures.bytes_used = 0;
+    for (int i = 0; i < 60 && bench_metric(bench, METRIC_INSTANCES_BLOCKED) == 1; i++) {
+        bench_advance(bench, 1000);
+        while (bench->call_count > 0) {
+            const struct pending_call call = bench_take_call(bench);
+            bench_result(bench, call.call, sending(strcmp(call.target, "example/a/grows") == 0 ? 2 : 0));
+        }
+    }
+    assert_int_equal(bench_metric(bench, METRIC_INSTANCES_BLOCKED), 0);
+    assert_int_equal(bench_metric(bench, METRIC_MESSAGES_SENT), 3);
+}
+
 static void an_ask_times_out_and_the_work_goes_on(void **state)
 {
     struct bench *bench = *state;
@@ -405,13 +488,6 @@ static void a_late_answer_leaves_nobody_behind(void **state)
 
 enum { WORKERS = 60, WORKERS_A_RESULT = 15 };
 
-/* Opens a type: until its endpoint answered for it, it gets one call at a time. */
-static void open_type(struct bench *bench, const char *name)
-{
-    (void)bench_send(bench, name, "first", "opens the type", 0);
-    bench_result(bench, bench_take_call(bench).call, result_begin(RESULT_DONE));
-}
-
 /* Sixty instances with a message each, which every answer of answer_busy replaces: more wait than may be called. */
 static void begin_busy(struct bench *bench)
 {
@@ -509,6 +585,8 @@ int main(void)
         TEST(a_rejected_message_is_parked_and_its_asker_told),
         TEST(a_failing_message_is_parked_after_its_attempts),
         TEST(an_endpoint_that_is_down_is_probed_and_nothing_is_parked),
+        TEST(an_instance_that_takes_its_endpoint_down_again_waits_alone),
+        TEST(a_full_store_takes_only_what_shrinks),
         TEST(an_ask_times_out_and_the_work_goes_on),
         TEST(an_ask_is_not_written_before_its_client_is_told_anything),
         TEST(without_run_ahead_calls_wait_for_the_disk),

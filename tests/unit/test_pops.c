@@ -130,6 +130,24 @@ static void a_full_topic_holds_its_senders_until_it_is_popped(void **state)
     assert_int_equal(bench_metric(bench, METRIC_OUTBOX_RECORDS), 2);
 }
 
+static void what_waits_in_a_topic_counts_after_a_start_too(void **state)
+{
+    struct bench *bench = *state;
+    char long_text[1500];
+    const char *const texts[] = {long_text, long_text};
+
+    memset(long_text, 'x', sizeof long_text - 1);
+    long_text[sizeof long_text - 1] = '\0';
+    emit(bench, texts, 2);
+    const uint64_t bytes = bench_metric(bench, METRIC_OUTBOX_BYTES);
+    bench_crash(bench);
+    bench_start(bench);
+    assert_int_equal(bench_metric(bench, METRIC_OUTBOX_BYTES), bytes);
+    emit(bench, texts, 1);
+    assert_int_equal(bench_metric(bench, METRIC_INSTANCES_BLOCKED), 1);
+    assert_int_equal(bench_metric(bench, METRIC_OUTBOX_RECORDS), 2);
+}
+
 static void what_no_topic_takes_is_parked(void **state)
 {
     struct bench *bench = *state;
@@ -205,6 +223,7 @@ int main(void)
         CASE(a_crash_takes_back_what_nobody_got),
         CASE(a_record_of_the_open_epoch_is_waited_for),
         CASE(a_full_topic_holds_its_senders_until_it_is_popped),
+        CASE(what_waits_in_a_topic_counts_after_a_start_too),
         CASE(what_no_topic_takes_is_parked),
         CASE(whoever_cannot_be_served_is_told_so),
     };
