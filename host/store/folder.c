@@ -216,9 +216,9 @@ void folder_room(struct folder *folder, uint64_t *out_free, uint64_t *out_size)
     *out_size = (uint64_t)disk.f_blocks * disk.f_frsize;
 }
 
-bool folder_is_full(struct folder *folder)
+bool folder_is_full(struct folder *folder, uint32_t bytes)
 {
-    const bool is_written = fill(folder, probe_name, 0, FOLDER_BALLAST_BYTES, true);
+    const bool is_written = fill(folder, probe_name, 0, bytes, true);
     const int cause = errno;
 
     (void)unlinkat(folder->fd, probe_name, 0);

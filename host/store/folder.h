@@ -33,5 +33,5 @@ void folder_release_ballast(struct folder *folder);
 void folder_keep_ballast(struct folder *folder);
 /* Bytes this user may still write to the folder's disk, and the disk's size; quotas do not show. Zeros if unknown. */
 void folder_room(struct folder *folder, uint64_t *out_free, uint64_t *out_size);
-/* Writes a little to find out if the disk, or a quota, is full now. */
-bool folder_is_full(struct folder *folder);
+/* Writes so many bytes, and takes them back, to find out if the disk, or a quota, is too full for them. */
+bool folder_is_full(struct folder *folder, uint32_t bytes);

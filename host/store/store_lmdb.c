@@ -22,6 +22,8 @@ enum {
     FILE_MODE = 0640,         /* of what LMDB makes */
     RESERVE_BYTES = 32 << 20, /* room kept for what is inside: two epochs of the usual largest size */
     RESERVE_DISK_PART = 8,    /* on a small disk this part of it */
+    PAGE_BYTES = 4096,        /* about what an operation takes beyond its key and value */
+    PROBE_BYTES = 64 << 20,   /* the most that is written to tell a full disk from a broken one */
 };
 
 struct store_lmdb {
@@ -131,11 +133,23 @@ static enum err_code read_epoch(struct store_lmdb *store, MDB_txn *txn, uint64_t
     return store_epoch_number(failed == MDB_NOTFOUND ? SLICE_EMPTY : slice_of_val(value), out, err);
 }
 
-/* Full, or worse. LMDB says EIO when the disk took a part of its pages and no more. */
+/* LMDB says EIO when the disk took a part of its pages and no more: then there is no room for all of them, but there
+ * may be for many, because file systems allot blocks in large pieces. */
+static bool is_disk_full(struct store_lmdb *store, const struct epoch *epoch)
+{
+    uint64_t bytes = FOLDER_BALLAST_BYTES;
+
+    for (uint32_t i = 0; i < epoch->op_count && bytes < PROBE_BYTES; i++) {
+        bytes += PAGE_BYTES + epoch->ops[i].key.size + epoch->ops[i].value.size;
+    }
+    return folder_is_full(store->folder, bytes < PROBE_BYTES ? (uint32_t)bytes : PROBE_BYTES);
+}
+
+/* Full, or worse. */
 static enum store_apply judge(struct store_lmdb *store, const struct epoch *epoch, int cause, struct err *err)
 {
     const bool is_full =
-        cause == ENOSPC || cause == EDQUOT || cause == MDB_MAP_FULL || (cause == EIO && folder_is_full(store->folder));
+        cause == ENOSPC || cause == EDQUOT || cause == MDB_MAP_FULL || (cause == EIO && is_disk_full(store, epoch));
 
     if (!is_full) {
         (void)err_wrap(err, "epoch %" PRIu64 " cannot be stored", epoch->number);
@@ -455,7 +469,7 @@ static enum err_code open_tables(struct store_lmdb *store, struct err *err)
  * file of which only a part could be written at birth would be taken for a rotten one ever after. */
 static enum err_code make_room(struct store_lmdb *store, const struct store_lmdb_options *options, struct err *err)
 {
-    if (!folder_has(store->folder, "data.mdb") && folder_is_full(store->folder)) {
+    if (!folder_has(store->folder, "data.mdb") && folder_is_full(store->folder, FOLDER_BALLAST_BYTES)) {
         return err_set(err, ERR_SYSTEM,
                        "no store can be made in %s: the disk is full; make room, or choose another --data",
                        options->folder);
