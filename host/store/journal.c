@@ -259,11 +259,14 @@ static enum err_code read_record(const struct scan *scan, uint64_t at, struct he
         return code;
     }
     const uint64_t size = HEADER_BYTES + out->op_bytes;
-    buf_clear(record);
-    uint8_t *bytes = size <= RECORD_BYTES_MAX ? buf_reserve(record, size) : NULL;
-    if (bytes == NULL) { /* no record is so long */
+    if (size > RECORD_BYTES_MAX) { /* no record is so long */
         *out_is_there = false;
         return ERR_NONE;
+    }
+    buf_clear(record);
+    uint8_t *bytes = buf_reserve(record, size);
+    if (bytes == NULL) { /* it may be good: it must not be passed over */
+        return err_set(err, ERR_NO_MEMORY, "journal.%u: no memory for a record of %" PRIu64 " bytes", scan->file, size);
     }
     code = read_bytes(scan, bytes, size, at, err);
     *out_is_there = code == ERR_NONE && record_crc(bytes, out->op_bytes) == out->crc;

@@ -10,7 +10,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -634,6 +636,36 @@ static void files_grow_and_give_back(void **state)
     assert_replayed(bench, 2, 3);
 }
 
+/* A record that memory is too short for is none that is torn. */
+static void a_replay_without_memory_loses_nothing(void **state)
+{
+    enum { BYTES = 64 << 20, ROOM = 24 << 20 };
+    struct bench *bench = *state;
+
+    begin(bench);
+    append(bench, 1, BYTES);
+    journal_close(TAKE(bench->journal));
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        FILE *sizes = fopen("/proc/self/statm", "r");
+        unsigned long pages = 0;
+        if (sizes == NULL || fscanf(sizes, "%lu", &pages) != 1) {
+            _exit(77);
+        }
+        const struct rlimit small = {pages * PAGE + ROOM, RLIM_INFINITY};
+        const struct rlimit no_core = {0, 0};
+        if (setrlimit(RLIMIT_AS, &small) != 0 || setrlimit(RLIMIT_CORE, &no_core) != 0) {
+            _exit(77);
+        }
+        _exit(replay(bench, true) == ERR_NONE ? 1 : 0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_false(WIFEXITED(status) && WEXITSTATUS(status) != 0); /* with a sanitizer it ends as that wants */
+    assert_replayed(bench, 1, 1);
+}
+
 /* A file may have become longer, by a backup that fills up blocks, say, or by someone's mistake. */
 static void a_longer_file_is_as_good(void **state)
 {
@@ -765,6 +797,7 @@ int main(void)
         JOURNAL_TEST(operations_that_cannot_be_are_refused),
         JOURNAL_TEST(a_newer_format_is_refused),
         JOURNAL_TEST(files_grow_and_give_back),
+        JOURNAL_TEST(a_replay_without_memory_loses_nothing),
         JOURNAL_TEST(a_longer_file_is_as_good),
         JOURNAL_TEST(what_was_replayed_is_made_sure),
         JOURNAL_TEST(files_that_are_none_are_refused),
