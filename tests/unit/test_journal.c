@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -636,6 +637,24 @@ static void files_grow_and_give_back(void **state)
     assert_replayed(bench, 2, 3);
 }
 
+/* Where the disk has no zeros left for what comes next, it may still have room for the record itself. */
+static void a_record_fits_where_zeros_do_not(void **state)
+{
+    struct bench *bench = *state;
+    struct rlimit limit;
+
+    begin(bench);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    const struct rlimit small = {.rlim_cur = (1 << 20) + PAGE, .rlim_max = limit.rlim_max};
+    assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    append(bench, 1, 1 << 20);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_int_equal(journal_used(bench->journal), (1 << 20) + PAGE);
+    append(bench, 2, 10);
+    assert_replayed(bench, 1, 2);
+}
+
 /* A record that memory is too short for is none that is torn. */
 static void a_replay_without_memory_loses_nothing(void **state)
 {
@@ -797,6 +816,7 @@ int main(void)
         JOURNAL_TEST(operations_that_cannot_be_are_refused),
         JOURNAL_TEST(a_newer_format_is_refused),
         JOURNAL_TEST(files_grow_and_give_back),
+        JOURNAL_TEST(a_record_fits_where_zeros_do_not),
         JOURNAL_TEST(a_replay_without_memory_loses_nothing),
         JOURNAL_TEST(a_longer_file_is_as_good),
         JOURNAL_TEST(what_was_replayed_is_made_sure),
