@@ -116,13 +116,19 @@ static int set_up(void **state) LOOP_THREAD
     return 0;
 }
 
-static void create_at(struct fixture *f, const char *scheme, const char *host, const char *path) LOOP_THREAD
+static void create_to(struct fixture *f, const char *scheme, const char *host, uint16_t port,
+                      const char *path) LOOP_THREAD
 {
     struct err err;
-    (void)snprintf(f->url, sizeof(f->url), "%s://%s:%u%s", scheme, host, http_peer_port(f->peer), path);
+    (void)snprintf(f->url, sizeof(f->url), "%s://%s:%u%s", scheme, host, port, path);
     f->endpoint.url = slice_of(f->url);
     struct dispatcher_options options = {f->loop, f->helper, &f->registry, f->metrics, f->calls_max};
     assert_int_equal(dispatcher_create(&options, &f->dispatcher, &err), ERR_NONE);
+}
+
+static void create_at(struct fixture *f, const char *scheme, const char *host, const char *path) LOOP_THREAD
+{
+    create_to(f, scheme, host, http_peer_port(f->peer), path);
 }
 
 static void create(struct fixture *f, const char *host, const char *path) LOOP_THREAD
@@ -496,6 +502,48 @@ static void the_function_name_goes_into_the_url(void **state) LOOP_THREAD
     assert_has(ended->text, "port");
 }
 
+/* How many sockets of this process are connected, or connecting, to that port. */
+static uint32_t dialed(uint16_t port)
+{
+    uint32_t count = 0;
+    for (int fd = 0; fd < 1024; fd++) {
+        struct sockaddr_in peer = {0};
+        socklen_t size = sizeof(peer);
+        count += getpeername(fd, (struct sockaddr *)&peer, &size) == 0 && peer.sin_port == htons(port) ? 1 : 0;
+    }
+    return count;
+}
+
+static void new_tls_connections_are_few_a_turn(void **state) LOOP_THREAD
+{
+    enum { CALLS = 30, A_TURN = 8, TURNS_MAX = 1000 };
+    struct fixture *f = *state;
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof(name);
+    const int mute = socket(AF_INET, SOCK_STREAM, 0); /* takes connections, and nobody speaks */
+    assert_int_equal(bind(mute, (struct sockaddr *)&name, size), 0);
+    assert_int_equal(listen(mute, 2 * CALLS), 0);
+    assert_int_equal(getsockname(mute, (struct sockaddr *)&name, &size), 0);
+    const uint16_t port = ntohs(name.sin_port);
+    f->endpoint.tls.no_verify = true;
+    create_to(f, "https", "127.0.0.1", port, "/ok");
+    for (int i = 0; i < CALLS; i++) {
+        begin_full(f, SLICE_EMPTY, SLICE_EMPTY, 1000);
+    }
+    uint32_t most = A_TURN; /* those begun before the first turn */
+    for (int i = 0; i < TURNS_MAX && f->ended_count == 0 && dialed(port) < CALLS; i++) {
+        dispatcher_run(f->dispatcher);
+        most += A_TURN;
+        assert_in_range(dialed(port), 0, most);
+        loop_poll(f->loop, 0);
+        assert_in_range(dialed(port), 0, most);
+        take(f);
+    }
+    assert_true(f->ended_count > 0 || dialed(port) == CALLS);
+    turn_until(f, CALLS);
+    assert_int_equal(close(mute), 0);
+}
+
 static void new_tls_connections_are_spread_over_turns(void **state) LOOP_THREAD
 {
     struct fixture *f = *state;
@@ -579,6 +627,7 @@ int main(void)
         TEST(an_unknown_name_is_unreachable),
         TEST(a_dead_name_server_holds_nothing),
         TEST(the_function_name_goes_into_the_url),
+        TEST(new_tls_connections_are_few_a_turn),
         TEST(new_tls_connections_are_spread_over_turns),
         TEST(a_thousand_calls_over_few_connections),
         TEST(destroying_ends_calls_in_every_phase),
