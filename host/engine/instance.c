@@ -435,6 +435,7 @@ static void unload(struct engine *engine, struct instance *instance)
         instance->phase != INSTANCE_BACKOFF) {
         return;
     }
+    mailbox_settle_all(engine, instance);
     mailbox_chill_all(engine, instance);
     if (!instance->is_on_disk || instance->changed_epoch > engine->committed || link_is_linked(&instance->dirty)) {
         return;

@@ -10,7 +10,10 @@
 #include "reads.h"
 #include "types.h"
 
-enum { BODIES_READ_BYTES = 1 << 20 }; /* of one read; many may be under way */
+enum {
+    BODIES_READ_BYTES = 1 << 20, /* of one read; many may be under way */
+    SETTLED_PER_RUN = 256,
+};
 
 static struct body *body_create(struct engine *engine, const struct instance *instance, const struct envelope *envelope)
 {
@@ -109,6 +112,23 @@ void mailbox_settle(struct engine *engine, struct body *body)
     body->ask = NULL;
     body->is_late = true;
     enter_epoch(engine, body);
+}
+
+/* Settles from `message` to before `end`, but no more than the open epoch takes. */
+static void settle_run(struct engine *engine, struct message *message, const struct message *end)
+{
+    for (uint32_t i = 0; i < SETTLED_PER_RUN && message != end && !epochs_is_full(engine); i++) {
+        if (message->body->ask != NULL) {
+            mailbox_settle(engine, message->body);
+        }
+        message = message->next;
+    }
+}
+
+void mailbox_settle_all(struct engine *engine, struct instance *instance)
+{
+    settle_run(engine, instance->mailbox.head, instance->mailbox.cold);
+    settle_run(engine, instance->mailbox.hot, NULL);
 }
 
 void mailbox_push_recovered(struct engine *engine, struct instance *instance, const struct envelope *envelope)

@@ -9,7 +9,8 @@
  *                             cold                        hot
  *
  * A message that is taken and handled within one epoch is never written; nor is that of an ask before its
- * client is told anything: if it is lost in a crash, nobody was promised it. Not here: when to send (calls.c).
+ * client is told anything: if it is lost in a crash, nobody was promised it. Unless memory is short: then it is
+ * written all the same, because it could not leave memory otherwise. Not here: when to send (calls.c).
  */
 #pragma once
 
@@ -55,6 +56,8 @@ void mailbox_push_ask(struct engine *engine, struct instance *instance, const st
                       struct invocation *ask);
 /* The message of an ask must be in the open epoch now. */
 void mailbox_settle(struct engine *engine, struct body *body);
+/* Settles what is in memory, from its front on, so that it can be chilled when it is on disk. A part of a long line. */
+void mailbox_settle_all(struct engine *engine, struct instance *instance);
 /* True if the message is in the store. */
 bool mailbox_is_on_disk(const struct engine *engine, const struct body *body);
 /* Appends a message that the store holds; its body is copied while there is room for it. */

@@ -65,6 +65,10 @@ void bench_start(struct bench *bench)
     options.registry = &bench->registry;
     options.metrics = bench->metrics;
     options.wall_ms = bench->now_ms;
+    if (bench->memory_bytes > 0) {
+        options.memory_bytes = bench->memory_bytes;
+        options.memory_bytes_max = 2 * bench->memory_bytes;
+    }
     memset(options.random, 7, sizeof options.random);
     bench->engine = engine_create(&options);
     bench->call_count = 0;

@@ -39,6 +39,7 @@ struct bench {
     uint64_t wake_ms;
     uint32_t call_us;             /* how long calls take that are answered from now on */
     struct store_figures figures; /* what the store says with each commit from now on */
+    uint64_t memory_bytes;        /* the next engine's budget, and half of its limit; 0: the default */
     bool is_disk_held;            /* epochs wait in `epoch` */
     struct epoch *epoch;
     struct pending_call calls[64];

@@ -389,6 +389,33 @@ static void an_ask_is_not_written_before_its_client_is_told_anything(void **stat
     assert_string_equal(call.first_value, "slow"); /* law 2 */
 }
 
+/* Else those that wait for an endpoint that is away would keep everybody out until they time out. */
+static void asks_that_wait_go_to_disk_when_memory_is_short(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t asks[20];
+    char value[2001] = {0};
+
+    bench_crash(bench);
+    bench->memory_bytes = 10000;
+    bench_start(bench);
+    for (uint32_t i = 0; i < 20; i++) {
+        const char id[] = {'a' + (char)(i / 2), 0}; /* two for each instance */
+        memset(value, 'a' + (int)i, sizeof value - 1);
+        asks[i] = bench_ask(bench, "example/counter", id, value);
+        bench_advance(bench, 10);
+        assert_null(bench_answer(bench, asks[i])); /* it is taken, and waits */
+    }
+    assert_in_range(bench_metric(bench, METRIC_MAILBOX_BYTES_RESIDENT), 1, 10000);
+    assert_in_range(store_memory_count(bench->store, STORE_MAIL), 14, 20);
+    while (bench->call_count > 0) {
+        bench_result(bench, bench_take_call(bench).call, result_begin(RESULT_DONE));
+    }
+    bench_advance(bench, 10);
+    assert_int_equal(bench_metric(bench, METRIC_MAILBOX_MESSAGES), 0);
+    assert_int_equal(store_memory_count(bench->store, STORE_MAIL), 0);
+}
+
 static void without_run_ahead_calls_wait_for_the_disk(void **state)
 {
     struct bench *bench = *state;
@@ -589,6 +616,7 @@ int main(void)
         TEST(a_full_store_takes_only_what_shrinks),
         TEST(an_ask_times_out_and_the_work_goes_on),
         TEST(an_ask_is_not_written_before_its_client_is_told_anything),
+        TEST(asks_that_wait_go_to_disk_when_memory_is_short),
         TEST(without_run_ahead_calls_wait_for_the_disk),
         TEST(stopping_answers_everybody),
         TEST(a_new_state_value_does_not_block_calls_under_way),
