@@ -129,7 +129,7 @@ static bool parse_number(const char *text, uint64_t *out, const char **out_rest)
     uint64_t number = 0;
     const char *at = text;
 
-    for (; *at >= '0' && *at <= '9' && number < UINT32_MAX; at++) {
+    for (; *at >= '0' && *at <= '9' && number < UINT64_MAX / 100; at++) {
         number = number * 10 + (uint64_t)(*at - '0');
     }
     *out = number;
