@@ -6,6 +6,7 @@
  */
 #include "store_memory.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "check.h"
@@ -33,6 +34,7 @@ struct version {
 
 struct store_memory {
     struct store store;
+    pthread_mutex_t mutex;                                /* held by each call, for all that follows */
     struct version *versions[STORE_MEMORY_SNAPSHOTS_MAX]; /* the oldest first */
     uint32_t version_count;
     uint32_t age;
@@ -47,9 +49,17 @@ static struct store_memory *memory_of(struct store *store)
     return (struct store_memory *)(void *)store;
 }
 
-static const struct store_memory *memory_of_const(const struct store *store)
+static struct store_memory *lock(struct store *store)
 {
-    return (const struct store_memory *)(const void *)store;
+    struct store_memory *memory = memory_of(store);
+
+    check(pthread_mutex_lock(&memory->mutex) == 0); /* tidy: allow impure-call: a lock asks nothing of the world */
+    return memory;
+}
+
+static void unlock(struct store_memory *memory)
+{
+    check(pthread_mutex_unlock(&memory->mutex) == 0); /* tidy: allow impure-call: likewise */
 }
 
 static struct version *newest_version(const struct store_memory *store)
@@ -257,11 +267,8 @@ static enum store_apply apply_now(struct store_memory *store, const struct epoch
     return STORE_APPLIED;
 }
 
-static enum store_apply apply(struct store *base, const struct epoch *epoch, struct err *err)
+static enum store_apply apply_or_fail(struct store_memory *store, const struct epoch *epoch, struct err *err)
 {
-    struct store_memory *store = memory_of(base);
-
-    store_check_sorted(epoch);
     if (store->fault_times == 0) {
         return apply_now(store, epoch, err);
     }
@@ -277,6 +284,15 @@ static enum store_apply apply(struct store *base, const struct epoch *epoch, str
     (void)err_set(err, ERR_SYSTEM, "epoch %llu cannot be stored: a fault was ordered",
                   (unsigned long long)epoch->number);
     return STORE_FAILED;
+}
+
+static enum store_apply apply(struct store *base, const struct epoch *epoch, struct err *err)
+{
+    store_check_sorted(epoch);
+    struct store_memory *store = lock(base);
+    const enum store_apply applied = apply_or_fail(store, epoch, err);
+    unlock(store);
+    return applied;
 }
 
 /* ---- read ----------------------------------------------------------------------------------------------------- */
@@ -300,10 +316,9 @@ static enum store_rows_add read_range(const struct version *version, struct stor
     return added;
 }
 
-static enum err_code read_rows(struct store *base, const struct effect_read *read, struct arena *arena,
-                               struct input_rows *out, struct err *err)
+static enum err_code read_or_fail(struct store_memory *store, const struct effect_read *read, struct arena *arena,
+                                  struct input_rows *out, struct err *err)
 {
-    struct store_memory *store = memory_of(base);
     const struct version *version = aged_version(store);
     enum store_rows_add added = STORE_ROWS_ADDED;
     struct store_rows rows;
@@ -328,19 +343,36 @@ static enum err_code read_rows(struct store *base, const struct effect_read *rea
     return ERR_NONE;
 }
 
+static enum err_code read_rows(struct store *base, const struct effect_read *read, struct arena *arena,
+                               struct input_rows *out, struct err *err)
+{
+    struct store_memory *store = lock(base);
+    const enum err_code code = read_or_fail(store, read, arena, out, err);
+
+    unlock(store);
+    return code;
+}
+
 static struct store_figures figures(struct store *base)
 {
-    const uint64_t bytes = newest_version(memory_of(base))->bytes;
+    struct store_memory *store = lock(base);
+    const uint64_t bytes = newest_version(store)->bytes;
 
+    unlock(store);
     return (struct store_figures){.bytes_used = bytes, .bytes_file = bytes};
 }
 
 static uint64_t epoch_now(struct store *base)
 {
+    struct store_memory *store = lock(base);
     struct err err;
     uint64_t newest = 0;
 
-    return version_epoch(newest_version(memory_of(base)), &newest, &err) == ERR_NONE ? newest : 0;
+    if (version_epoch(newest_version(store), &newest, &err) != ERR_NONE) {
+        newest = 0;
+    }
+    unlock(store);
+    return newest;
 }
 
 static void close_store(struct store *base)
@@ -368,13 +400,15 @@ struct store *store_memory_create(void)
     check(store != NULL);
     check(first != NULL);
     store->store.vtable = &vtable;
+    store->mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     push_version(store, first);
     return &store->store;
 }
 
-struct store *store_memory_clone(const struct store *store)
+struct store *store_memory_clone(struct store *base)
 {
-    const struct version *from = newest_version(memory_of_const(store));
+    struct store_memory *store = lock(base);
+    const struct version *from = newest_version(store);
     struct store *clone = store_memory_create();
     struct version *to = newest_version(memory_of(clone));
 
@@ -388,6 +422,7 @@ struct store *store_memory_clone(const struct store *store)
             to->tables[t].rows[i] = row_create(from->tables[t].rows[i]->key, from->tables[t].rows[i]->value);
         }
     }
+    unlock(store);
     return clone;
 }
 
@@ -395,35 +430,47 @@ struct store *store_memory_clone(const struct store *store)
 
 void store_memory_fail_next(struct store *base, enum store_apply how, bool is_stored, uint32_t times)
 {
-    struct store_memory *store = memory_of(base);
-
     check(how != STORE_APPLIED || times == 0);
     check(how == STORE_FAILED || !is_stored);
+    struct store_memory *store = lock(base);
     store->fault = how;
     store->fault_is_stored = is_stored;
     store->fault_times = times;
+    unlock(store);
 }
 
 void store_memory_fail_reads(struct store *base, uint32_t times)
 {
-    memory_of(base)->read_fault_times = times;
+    struct store_memory *store = lock(base);
+
+    store->read_fault_times = times;
+    unlock(store);
 }
 
 void store_memory_set_age(struct store *base, uint32_t epochs)
 {
-    memory_of(base)->age = epochs;
+    struct store_memory *store = lock(base);
+
+    store->age = epochs;
+    unlock(store);
 }
 
-void store_memory_each(const struct store *base, enum store_table table, store_memory_row *row, void *context)
+void store_memory_each(struct store *base, enum store_table table, store_memory_row *row, void *context)
 {
-    const struct memory_table *rows = &newest_version(memory_of_const(base))->tables[table];
+    struct store_memory *store = lock(base);
+    const struct memory_table *rows = &newest_version(store)->tables[table];
 
     for (uint32_t i = 0; i < rows->count; i++) {
         row(context, rows->rows[i]->key, rows->rows[i]->value);
     }
+    unlock(store);
 }
 
-uint32_t store_memory_count(const struct store *base, enum store_table table)
+uint32_t store_memory_count(struct store *base, enum store_table table)
 {
-    return newest_version(memory_of_const(base))->tables[table].count;
+    struct store_memory *store = lock(base);
+    const uint32_t count = newest_version(store)->tables[table].count;
+
+    unlock(store);
+    return count;
 }

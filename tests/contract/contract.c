@@ -104,6 +104,11 @@ int fixture_journal_twin(void **state)
     return open_journal(state, true, UINT32_MAX);
 }
 
+int fixture_journal_twin_checkpoints(void **state)
+{
+    return open_journal(state, true, 1);
+}
+
 struct store_figures fixture_figures(struct fixture *fixture)
 {
     if (fixture->is_journal) {

@@ -37,6 +37,7 @@ int fixture_lmdb(void **state);
 int fixture_journal(void **state);             /* over LMDB, and no checkpoint but those asked for */
 int fixture_journal_checkpoints(void **state); /* over LMDB, one after every epoch, in the background */
 int fixture_journal_twin(void **state);        /* over the twin, as the first */
+int fixture_journal_twin_checkpoints(void **state);
 int fixture_teardown(void **state);
 
 /* Fills an epoch; the first call after a commit begins it. */

@@ -166,9 +166,11 @@ static void test_snapshots_are_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_snapshots_are_whole, fixture_memory, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_snapshots_are_whole, fixture_lmdb, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_snapshots_are_whole, fixture_journal, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_snapshots_are_whole, fixture_journal_checkpoints, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_snapshots_are_whole, fixture_journal_twin_checkpoints, fixture_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -272,7 +272,7 @@ static void append_row(void *context, struct slice key, struct slice value)
     buf_append_text(buf, " ");
 }
 
-static void assert_same_rows(const struct store *a, const struct store *b)
+static void assert_same_rows(struct store *a, struct store *b)
 {
     for (uint32_t table = 0; table < STORE_TABLE_COUNT; table++) {
         struct buf rows[2];
