@@ -15,6 +15,7 @@ enum {
 struct layer {
     struct arena *arena; /* of all rows; the adding thread's */
     uint64_t bytes;      /* likewise */
+    uint64_t keys;       /* likewise; see layer_keys */
     uint64_t random;     /* likewise; for the heights of rows, the same in every run */
     _Atomic(struct layer_row *) first[LEVELS_MAX];
 };
@@ -41,6 +42,16 @@ void layer_destroy(struct layer *layer)
 uint64_t layer_bytes(const struct layer *layer)
 {
     return layer->bytes;
+}
+
+uint64_t layer_keys(const struct layer *layer)
+{
+    return layer->keys;
+}
+
+static bool is_same_key(const struct layer_row *a, const struct layer_row *b)
+{
+    return a->table == b->table && slice_equal(a->key, b->key);
 }
 
 /* Where a version stands: table, key, the newest epoch first. */
@@ -111,7 +122,8 @@ void layer_add(struct layer *layer, const struct op *op, uint64_t epoch)
     row->table = op->table;
     row->kind = op->kind;
     layer->bytes += op->key.size + op->value.size;
-    (void)find(layer, row->table, row->key, epoch, links);
+    const struct layer_row *next = find(layer, row->table, row->key, epoch, links);
+    layer->keys += op->kind != OP_APPEND && (next == NULL || !is_same_key(next, row));
     for (int level = 0; level < height; level++) {
         atomic_init(&row->next[level], atomic_load_explicit(links[level], memory_order_relaxed));
         atomic_store_explicit(links[level], row, memory_order_release);
@@ -144,11 +156,6 @@ const struct layer_row *layer_next(const struct layer *layer, const struct layer
 static const struct layer_row *row_after(const struct layer_row *row)
 {
     return atomic_load_explicit(&row->next[0], memory_order_acquire);
-}
-
-static bool is_same_key(const struct layer_row *a, const struct layer_row *b)
-{
-    return a->table == b->table && slice_equal(a->key, b->key);
 }
 
 static void push_op(struct epoch *epoch, const struct layer_row *row, enum op_kind kind)

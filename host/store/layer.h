@@ -33,6 +33,8 @@ void layer_destroy(struct layer *layer); /* accepts NULL; nobody may be looking 
 void layer_add(struct layer *layer, const struct op *op, uint64_t epoch);
 /* Bytes of the keys and values added; by the adding thread. */
 uint64_t layer_bytes(const struct layer *layer);
+/* Keys that were put or deleted, each once. What was appended is not counted: it stands side by side in its table. */
+uint64_t layer_keys(const struct layer *layer);
 
 /* As of epoch `epoch`, the first row of `table` whose key is not below `key`; NULL: none. Deletes are rows too. */
 const struct layer_row *layer_seek(const struct layer *layer, enum store_table table, struct slice key, uint64_t epoch);

@@ -28,6 +28,7 @@ enum {
     RETRY_MS = 500,            /* between tries of a checkpoint that does not fit */
     FIGURES_MS = 100,          /* age of figures of the store below: to count them takes system calls */
     FIGURES_BYTES = 256 << 10, /* that came since: on a small disk they matter */
+    PAGE_BYTES = 4096,         /* of a tree below */
 };
 
 /* A layer, and who looks at it. */
@@ -36,6 +37,7 @@ struct held {
     uint64_t newest;     /* number of its newest epoch; 0: it is empty */
     uint64_t begun_us;   /* when its first epoch came */
     uint64_t bytes;      /* of its keys and values */
+    uint64_t keys;       /* see layer_keys */
     uint32_t pins;       /* readers that look at it */
     uint32_t early_pins; /* those of them that came while it was the newest */
 };
@@ -57,7 +59,7 @@ struct store_journal {
     struct store_figures figures; /* of the store below */
     uint64_t figures_us;          /* when they were taken */
     uint64_t figures_tries;       /* of checkpoints, at that time */
-    uint64_t figures_pending;     /* bytes on their way below, at that time */
+    uint64_t figures_needed;      /* see bytes_needed, at that time */
 
     pthread_mutex_t mutex;
     pthread_cond_t stirred; /* anything below changed */
@@ -70,6 +72,7 @@ struct store_journal {
     uint64_t tries;         /* checkpoints tried */
     bool is_wanted;         /* a checkpoint now, whatever the bytes and the time */
     bool is_journal_full;   /* the newest epoch did not fit into it */
+    bool is_tight;          /* what is on its way below may not fit there much longer */
     bool is_journal_held;   /* both of its files are needed: no epoch may come before the frozen layer is gone */
     bool is_ending;
 
@@ -355,10 +358,12 @@ static bool check_appends(struct store_journal *store, const struct epoch *epoch
     return true;
 }
 
-/* With the mutex held: the journal takes no more before the frozen layer is below. */
+/* With the mutex held: the journal takes no more before the frozen layer is below. Where room is tight, what comes next
+ * must stay little enough to fit; behind a checkpoint that was refused it makes no difference. */
 static bool is_blocked(const struct store_journal *store)
 {
-    return store->frozen != NULL && (store->is_journal_held || store->used >= store->checkpoint_bytes * FULL_FACTOR);
+    return store->frozen != NULL && (store->is_journal_held || store->used >= store->checkpoint_bytes * FULL_FACTOR ||
+                                     (store->is_tight && store->last == STORE_APPLIED));
 }
 
 /* Waits until the journal takes more. With no lock held: the checkpointer may need `appending` to go on. */
@@ -379,11 +384,13 @@ static enum store_apply wait_for_room(struct store_journal *store, struct err *e
     return room;
 }
 
-/* With `appending` held: the file that is appended to has enough. */
+/* With `appending` held: the file that is appended to has enough, or more than may fit below. Not left to the
+ * checkpointer, to whom a busy appender may not leave the lock for long. */
 static void turn_if_due(struct store_journal *store)
 {
     lock(store);
-    const bool is_due = store->frozen == NULL && store->used >= store->checkpoint_bytes;
+    const bool is_due = store->frozen == NULL && store->newest->newest != 0 &&
+                        (store->is_tight || store->used >= store->checkpoint_bytes);
     if (is_due) {
         freeze(store);
     }
@@ -422,6 +429,7 @@ static void add_to_layer(struct store_journal *store, const struct epoch *epoch)
     }
     newest->newest = epoch->number;
     newest->bytes = layer_bytes(newest->layer);
+    newest->keys = layer_keys(newest->layer);
     store->epoch = epoch->number;
     store->used = journal_used(store->journal);
     unlock(store);
@@ -472,12 +480,49 @@ static enum store_apply apply(struct store *base, const struct epoch *epoch, str
 
 /* ---- figures -------------------------------------------------------------------------------------------------- */
 
-/* What is on its way below will fit there: twice, because a tree writes pages anew before it gives up the old. */
-static bool has_room(const struct store_journal *store, const struct store_figures *below, uint64_t pending)
+/* With the mutex held: bytes on their way below. */
+static uint64_t bytes_pending(const struct store_journal *store)
 {
+    return store->newest->bytes + (store->frozen == NULL ? 0 : store->frozen->bytes);
+}
+
+/* With the mutex held: room that a checkpoint of everything may take. A tree writes each page it changes anew, before
+ * it gives up the old one, and small changes all over a large tree are a page each. */
+static uint64_t bytes_needed(const struct store_journal *store)
+{
+    const uint64_t keys = store->newest->keys + (store->frozen == NULL ? 0 : store->frozen->keys);
+    const uint64_t pages = keys * PAGE_BYTES;
+    const uint64_t most = store->figures.bytes_used;
+
+    return bytes_pending(store) + (pages < most ? pages : most);
+}
+
+/* What is free there, in the file and around it. */
+static uint64_t room_below(const struct store_journal *store)
+{
+    const struct store_figures *below = &store->figures;
     const uint64_t inside = below->bytes_file > below->bytes_used ? below->bytes_file - below->bytes_used : 0;
 
-    return inside + journal_disk_free(store->journal) >= 2 * pending;
+    return inside + journal_disk_free(store->journal);
+}
+
+/* Takes the figures of the store below. */
+static void take_figures(struct store_journal *store, uint64_t now_us)
+{
+    store->figures_us = now_us;
+    store->figures = store_figures(store->below);
+    const uint64_t room = room_below(store);
+    lock(store);
+    const uint64_t needed = bytes_needed(store);
+    store->figures_needed = needed;
+    /* Half of it, because the pages that one checkpoint gave up are free for the next but one. */
+    store->is_tight = needed > room / 2;
+    if (needed > room / 4) { /* in time, so that it does not come to that */
+        store->is_wanted = true;
+        stir(store);
+    }
+    unlock(store);
+    store->figures.is_short = store->figures.is_short || store->is_tight;
 }
 
 static struct store_figures figures(struct store *base)
@@ -486,17 +531,14 @@ static struct store_figures figures(struct store *base)
     const uint64_t now_us = clock_monotonic_us();
 
     lock(store);
-    const uint64_t pending = store->newest->bytes + (store->frozen == NULL ? 0 : store->frozen->bytes);
+    const uint64_t pending = bytes_pending(store);
     const bool is_full = store->last == STORE_IS_FULL || store->is_journal_full;
     const bool is_old = store->figures_tries != store->tries || now_us >= store->figures_us + FIGURES_MS * 1000 ||
-                        pending >= store->figures_pending + FIGURES_BYTES;
+                        bytes_needed(store) >= store->figures_needed + FIGURES_BYTES;
     store->figures_tries = store->tries;
     unlock(store);
     if (is_old) {
-        store->figures_us = now_us;
-        store->figures_pending = pending;
-        store->figures = store_figures(store->below);
-        store->figures.is_short = store->figures.is_short || !has_room(store, &store->figures, pending);
+        take_figures(store, now_us);
     }
     struct store_figures figures = store->figures;
     figures.bytes_used += pending;

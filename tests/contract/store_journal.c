@@ -15,6 +15,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -507,6 +508,8 @@ struct slow {
     pthread_cond_t stirred;
     uint32_t held; /* reads that wait */
     bool is_slow;
+    bool is_stuck; /* applying waits likewise */
+    bool is_applying;
     bool is_applied; /* while a read waited */
 };
 
@@ -515,6 +518,11 @@ static enum store_apply slow_apply(struct store *base, const struct epoch *epoch
     struct slow *slow = (struct slow *)(void *)base;
 
     (void)pthread_mutex_lock(&slow->mutex);
+    slow->is_applying = true;
+    (void)pthread_cond_broadcast(&slow->stirred);
+    while (slow->is_stuck) {
+        (void)pthread_cond_wait(&slow->stirred, &slow->mutex);
+    }
     const enum store_apply applied = store_apply(slow->twin, epoch, err);
     slow->is_applied = slow->is_applied || slow->held > 0;
     slow->is_slow = false;
@@ -560,11 +568,21 @@ static void read_slowly(void *context)
     fixture_range(context, RANGE_FROM, STORE_INSTANCE, "");
 }
 
+static const struct store_vtable slow_vtable = {slow_apply, slow_figures, slow_epoch, slow_read, slow_close};
+
+static void release(struct slow *slow)
+{
+    (void)pthread_mutex_lock(&slow->mutex);
+    slow->is_slow = false;
+    slow->is_stuck = false;
+    (void)pthread_cond_broadcast(&slow->stirred);
+    (void)pthread_mutex_unlock(&slow->mutex);
+}
+
 /* The tables may not move on to epochs that are newer than a read that looks at them. */
 static void test_checkpoint_waits_for_a_reader(void **state)
 {
-    static const struct store_vtable vtable = {slow_apply, slow_figures, slow_epoch, slow_read, slow_close};
-    struct slow slow = {.store = {&vtable},
+    struct slow slow = {.store = {&slow_vtable},
                         .twin = store_memory_create(),
                         .mutex = PTHREAD_MUTEX_INITIALIZER,
                         .stirred = PTHREAD_COND_INITIALIZER};
@@ -599,9 +617,8 @@ static void test_checkpoint_waits_for_a_reader(void **state)
     while (slow.is_slow && pthread_cond_timedwait(&slow.stirred, &slow.mutex, &until) == 0) {
     }
     const bool is_applied = slow.is_applied;
-    slow.is_slow = false;
-    (void)pthread_cond_broadcast(&slow.stirred);
     (void)pthread_mutex_unlock(&slow.mutex);
+    release(&slow);
     thread_join(&thread);
     assert_false(is_applied);
     assert_keys(&reader, "a");
@@ -614,20 +631,21 @@ static void test_checkpoint_waits_for_a_reader(void **state)
 
 /* ---- full disk ------------------------------------------------------------------------------------------------ */
 
-/* A file beside the store that takes the disk's room but for `left` bytes. */
+/* A file beside the store that takes the disk's room but for `left` bytes; never more, because a checkpoint may be
+ * under way. */
 static void hog(const struct fixture *fixture, uint64_t left)
 {
     static const uint8_t zeros[BENCH_PAGE];
+    struct statvfs disk;
     char path[512];
 
     folder_path(path, sizeof path, fixture->folder, "hog");
-    const int fd = open(path, O_RDWR | O_CREAT, 0600);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
     assert_true(fd >= 0);
-    off_t size = lseek(fd, 0, SEEK_END);
-    while (write(fd, zeros, sizeof zeros) > 0) {
-        size += (off_t)sizeof zeros;
+    assert_int_equal(fstatvfs(fd, &disk), 0);
+    while ((uint64_t)disk.f_bavail * disk.f_frsize > left && write(fd, zeros, sizeof zeros) > 0) {
+        assert_int_equal(fstatvfs(fd, &disk), 0);
     }
-    assert_int_equal(ftruncate(fd, size > (off_t)left ? size - (off_t)left : 0), 0);
     assert_int_equal(close(fd), 0);
 }
 
@@ -766,20 +784,17 @@ static void check_full_disk(struct fixture *fixture, uint64_t left, bool is_poli
     assert_int_equal(umount(fixture->folder), 0);
 }
 
-static void test_full_disk(void **state)
+/* Runs `check` on a small disk of its own. */
+static void on_small_disk(struct fixture *fixture, void (*check_disk)(struct fixture *fixture))
 {
-    struct fixture *fixture = *state;
     const pid_t child = fork(); /* its mount namespace is no other test's */
 
     assert_true(child >= 0);
     if (child == 0) {
-        for (uint32_t i = 0; i < 12; i++) {
-            if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-                mount("proa-test", fixture->folder, "tmpfs", 0, "size=32m") != 0) {
-                _exit(77);
-            }
-            check_full_disk(fixture, (uint64_t)(i % 2 == 0 ? 6 + i / 2 : i / 2) << 20, i % 2 == 0);
+        if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
+            _exit(77);
         }
+        check_disk(fixture);
         _exit(0);
     }
     int status = 0;
@@ -789,6 +804,78 @@ static void test_full_disk(void **state)
         skip();
     }
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void mount_disk(const struct fixture *fixture)
+{
+    if (mount("proa-test", fixture->folder, "tmpfs", 0, "size=32m") != 0) {
+        _exit(77);
+    }
+}
+
+static void check_full_disks(struct fixture *fixture)
+{
+    for (uint32_t i = 0; i < 12; i++) {
+        mount_disk(fixture);
+        check_full_disk(fixture, (uint64_t)(i % 2 == 0 ? 6 + i / 2 : i / 2) << 20, i % 2 == 0);
+    }
+}
+
+static void test_full_disk(void **state)
+{
+    on_small_disk(*state, check_full_disks);
+}
+
+enum { SCATTERED_ROWS = 60000, SCATTERED_EPOCH = 50, ROWS_OF_PAGE = 25 };
+
+/* An epoch of small changes, each to a page of its own. Returns the row that comes next. */
+static uint32_t scatter(struct fixture *fixture, enum op_kind kind, uint32_t row, uint32_t step)
+{
+    static uint8_t bytes[100];
+    char key[32];
+
+    for (uint32_t i = 0; i < SCATTERED_EPOCH && row < SCATTERED_ROWS; i++, row += step) {
+        (void)snprintf(key, sizeof key, "%08u", row);
+        fixture_put_slice(fixture, kind, STORE_INSTANCE, slice_of(key),
+                          (struct slice){bytes, kind == OP_DELETE ? 0 : sizeof bytes});
+    }
+    commit_in_the_end(fixture);
+    return row;
+}
+
+/* Small changes all over large tables are little in the journal, but a new page each below. */
+static void check_scattered(struct fixture *fixture)
+{
+    const struct how how = {.is_durable = true, .checkpoint_bytes = 16 << 20, .checkpoint_ms = UINT32_MAX};
+    const struct store_lmdb_options tables = {.folder = fixture->folder, .map_bytes = BENCH_MAP_BYTES};
+
+    mount_disk(fixture);
+    bench_open(fixture, fixture->folder, &how);
+    for (uint32_t row = 0; row < SCATTERED_ROWS;) {
+        row = scatter(fixture, OP_PUT, row, 1);
+        if (row % 5000 == 0) {
+            store_journal_settle(fixture->store);
+        }
+    }
+    hog(fixture, 6 << 20);
+    assert_false(store_figures(fixture->store).is_short);
+    for (uint32_t row = 0; row < SCATTERED_ROWS && !store_figures(fixture->store).is_short;) {
+        row = scatter(fixture, OP_PUT, row, ROWS_OF_PAGE);
+    }
+    for (uint32_t row = 1; row < SCATTERED_ROWS;) { /* what is inside can go */
+        row = scatter(fixture, OP_DELETE, row, ROWS_OF_PAGE);
+        (void)store_figures(fixture->store); /* as a host does after each */
+    }
+    const uint64_t newest = store_epoch(fixture->store);
+    bench_close(fixture);
+    assert_int_equal(store_lmdb_open(&tables, &fixture->store, &fixture->err), ERR_NONE);
+    assert_int_equal(store_epoch(fixture->store), newest); /* all of it came to be below */
+    bench_close(fixture);
+}
+
+static void test_full_disk_of_scattered_rows(void **state)
+{
+    on_small_disk(*state, check_scattered);
 }
 
 #define JOURNAL_TEST(test) cmocka_unit_test_setup_teardown(test, bench_setup, bench_teardown)
@@ -812,6 +899,7 @@ int main(void)
         JOURNAL_TEST(test_start_fails),
         JOURNAL_TEST(test_checkpoint_waits_for_a_reader),
         JOURNAL_TEST(test_full_disk),
+        JOURNAL_TEST(test_full_disk_of_scattered_rows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

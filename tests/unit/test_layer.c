@@ -99,6 +99,24 @@ static void a_row_is_seen_as_of_an_epoch(void **state)
     layer_destroy(layer);
 }
 
+static void keys_are_counted_once(void **state)
+{
+    struct layer *layer = layer_create();
+
+    (void)state;
+    assert_int_equal(layer_keys(layer), 0);
+    add(layer, OP_PUT, STORE_STATE, "b", "1", 1);
+    add(layer, OP_DELETE, STORE_STATE, "a", "", 1);
+    add(layer, OP_PUT, STORE_TIMER, "b", "", 1);
+    assert_int_equal(layer_keys(layer), 3);
+    add(layer, OP_DELETE, STORE_STATE, "b", "", 2);
+    add(layer, OP_PUT, STORE_STATE, "a", "", 2);
+    add(layer, OP_APPEND, STORE_MAIL, "1", "", 2);
+    add(layer, OP_DELETE, STORE_MAIL, "1", "", 3);
+    assert_int_equal(layer_keys(layer), 3);
+    layer_destroy(layer);
+}
+
 /* By epoch, table and key: the epoch of the version; 0: none. */
 typedef uint64_t versions[EPOCHS + 1][TABLES][KEYS];
 
@@ -417,6 +435,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_layer_has_nothing),
         cmocka_unit_test(a_row_is_seen_as_of_an_epoch),
+        cmocka_unit_test(keys_are_counted_once),
         cmocka_unit_test(every_version_is_found),
         cmocka_unit_test(many_versions_of_one_key_are_quick),
         cmocka_unit_test(the_fold_is_the_newest_of_every_key),
