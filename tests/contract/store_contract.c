@@ -88,6 +88,27 @@ static void test_many_ranges_in_one_read(void **state)
     assert_int_equal(fixture->rows.epoch, 1);
 }
 
+/* A range begins at its own beginning, whatever a limit found in the ranges before it. */
+static void test_ranges_behind_what_is_gone(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct read_range ranges[] = {{RANGE_KEY, STORE_STATE, SLICE("m")}, {RANGE_FROM, STORE_INSTANCE, SLICE("a")}};
+
+    fixture_put(fixture, STORE_STATE, "m", "1");
+    fixture_put(fixture, STORE_INSTANCE, "a", "2");
+    fixture_put(fixture, STORE_INSTANCE, "z", "3");
+    fixture_commit(fixture);
+    (void)fixture_figures(fixture); /* all of it is where it belongs */
+    fixture_delete(fixture, STORE_STATE, "m");
+    fixture_commit(fixture);
+    fixture_read(fixture, ranges, 2, 1, 1000);
+    assert_keys(fixture, "a");
+    assert_true(fixture->rows.is_cut);
+    fixture_read(fixture, ranges, 2, 2, 1000);
+    assert_keys(fixture, "a z");
+    assert_false(fixture->rows.is_cut);
+}
+
 static void test_cut_by_rows(void **state)
 {
     struct fixture *fixture = *state;
@@ -203,6 +224,11 @@ static void test_append_out_of_order(void **state)
     }
     append(fixture, "08");
     fixture_commit(fixture);
+    fixture_put(fixture, STORE_MAIL, "20", ""); /* nor may it be below a row that was put */
+    fixture_commit(fixture);
+    append(fixture, "15");
+    assert_int_equal(fixture_apply(fixture), STORE_FAILED);
+    fixture_drop(fixture);
 }
 
 static void test_epochs_come_in_order(void **state)
@@ -437,13 +463,21 @@ static void test_random_epochs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        EACH_STORE(test_new_store_is_empty),  EACH_STORE(test_ranges),
-        EACH_STORE(test_cut_by_rows),         EACH_STORE(test_cut_by_bytes),
-        EACH_STORE(test_replace_and_delete),  EACH_STORE(test_append),
-        EACH_STORE(test_append_out_of_order), EACH_STORE(test_epochs_come_in_order),
-        EACH_STORE(test_big_values),          EACH_STORE(test_budget_of_answer),
-        EACH_STORE(test_longest_keys),        EACH_STORE(test_figures),
-        EACH_STORE(test_random_epochs),       EACH_STORE(test_many_ranges_in_one_read),
+        EACH_STORE(test_new_store_is_empty),
+        EACH_STORE(test_ranges),
+        EACH_STORE(test_cut_by_rows),
+        EACH_STORE(test_cut_by_bytes),
+        EACH_STORE(test_replace_and_delete),
+        EACH_STORE(test_append),
+        EACH_STORE(test_append_out_of_order),
+        EACH_STORE(test_epochs_come_in_order),
+        EACH_STORE(test_big_values),
+        EACH_STORE(test_budget_of_answer),
+        EACH_STORE(test_longest_keys),
+        EACH_STORE(test_figures),
+        EACH_STORE(test_random_epochs),
+        EACH_STORE(test_many_ranges_in_one_read),
+        EACH_STORE(test_ranges_behind_what_is_gone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -392,6 +392,48 @@ static void test_start_that_does_not_fit(void **state)
     assert_int_equal(store_memory_count(twin, STORE_INSTANCE), 2);
     assert_int_equal(store_apply(fixture->store, fixture->epoch, &fixture->err), STORE_APPLIED);
     fixture_drop(fixture);
+    store_memory_fail_next(twin, STORE_IS_FULL, false, UINT32_MAX); /* from then on it is as ever */
+    store_journal_settle(fixture->store);
+    put_and_commit(fixture, "d", "4");
+}
+
+/* Bytes on their way below are used already. */
+static void test_figures_before_the_checkpoint(void **state)
+{
+    enum { BYTES = 1 << 20 };
+    struct fixture *fixture = *state;
+    struct store *twin = open_twin(fixture, UINT32_MAX);
+
+    for (int i = 0; i < 2; i++) {
+        put_big(fixture, i == 0 ? "a" : "b", BYTES);
+        fixture_commit(fixture);
+        assert_int_equal(store_memory_count(twin, STORE_STATE), 0);
+        assert_in_range(store_figures(fixture->store).bytes_used, (i + 1) * BYTES, (i + 1) * BYTES + 1000);
+    }
+    store_memory_fail_next(twin, STORE_IS_FULL, false, UINT32_MAX);
+    store_journal_settle(fixture->store);
+    put_big(fixture, "c", BYTES);
+    fixture_commit(fixture);
+    assert_in_range(store_figures(fixture->store).bytes_used, 3 * BYTES, 3 * BYTES + 1000);
+}
+
+static void test_checkpoint_comes_with_time(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *twin = store_memory_create();
+    const struct store_journal_options options = {.folder = fixture->folder,
+                                                  .below = twin,
+                                                  .is_not_durable = true,
+                                                  .checkpoint_bytes = UINT32_MAX,
+                                                  .checkpoint_ms = 1};
+
+    assert_int_equal(store_journal_open(&options, &fixture->store, &fixture->err), ERR_NONE);
+    for (uint32_t i = 1; i <= 3; i++) {
+        put_and_commit(fixture, i == 1 ? "a" : i == 2 ? "b" : "c", "");
+        while (store_memory_count(twin, STORE_INSTANCE) < i) {
+            (void)sched_yield();
+        }
+    }
 }
 
 /* The journal is not endless: behind a checkpoint that does not fit, epochs wait at some point, and then go on. */
@@ -577,6 +619,49 @@ static void release(struct slow *slow)
     slow->is_stuck = false;
     (void)pthread_cond_broadcast(&slow->stirred);
     (void)pthread_mutex_unlock(&slow->mutex);
+}
+
+/* A checkpoint that is under way goes well after an append that failed: that is no reason to go on. */
+static void test_append_fails_beside_a_checkpoint(void **state)
+{
+    struct slow slow = {.store = {&slow_vtable},
+                        .twin = store_memory_create(),
+                        .mutex = PTHREAD_MUTEX_INITIALIZER,
+                        .stirred = PTHREAD_COND_INITIALIZER,
+                        .is_stuck = true};
+    struct fixture *fixture = *state;
+    const struct store_journal_options options = {.folder = fixture->folder,
+                                                  .below = &slow.store,
+                                                  .is_not_durable = true,
+                                                  .checkpoint_bytes = BENCH_PAGE,
+                                                  .checkpoint_ms = UINT32_MAX};
+    struct rlimit limit;
+
+    assert_int_equal(store_journal_open(&options, &fixture->store, &fixture->err), ERR_NONE);
+    put_and_commit(fixture, "a", "1");
+    put_and_commit(fixture, "b", "2"); /* the first is on its way below */
+    (void)pthread_mutex_lock(&slow.mutex);
+    while (!slow.is_applying) {
+        (void)pthread_cond_wait(&slow.stirred, &slow.mutex);
+    }
+    (void)pthread_mutex_unlock(&slow.mutex);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    const struct rlimit small = {.rlim_cur = BENCH_PAGE, .rlim_max = limit.rlim_max};
+    assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    fixture_put(fixture, STORE_INSTANCE, "c", "3");
+    const enum store_apply applied = fixture_apply(fixture);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_int_equal(applied, STORE_FAILED);
+    release(&slow);
+    while (store_memory_count(slow.twin, STORE_INSTANCE) == 0) {
+        (void)sched_yield();
+    }
+    for (uint32_t i = 0; i < 1000; i++) {
+        assert_int_equal(store_apply(fixture->store, fixture->epoch, &fixture->err), STORE_FAILED);
+    }
+    fixture_drop(fixture);
+    bench_close(fixture);
 }
 
 /* The tables may not move on to epochs that are newer than a read that looks at them. */
@@ -893,10 +978,13 @@ int main(void)
         JOURNAL_TEST(test_appends_out_of_order),
         JOURNAL_TEST(test_checkpoint_does_not_fit),
         JOURNAL_TEST(test_start_that_does_not_fit),
+        JOURNAL_TEST(test_figures_before_the_checkpoint),
+        JOURNAL_TEST(test_checkpoint_comes_with_time),
         JOURNAL_TEST(test_journal_waits_for_the_checkpoint),
         JOURNAL_TEST(test_checkpoint_fails),
         JOURNAL_TEST(test_append_fails),
         JOURNAL_TEST(test_start_fails),
+        JOURNAL_TEST(test_append_fails_beside_a_checkpoint),
         JOURNAL_TEST(test_checkpoint_waits_for_a_reader),
         JOURNAL_TEST(test_full_disk),
         JOURNAL_TEST(test_full_disk_of_scattered_rows),
