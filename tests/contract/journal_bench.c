@@ -114,6 +114,13 @@ static const char *const files[] = {"data.mdb", "journal.0", "journal.1", "lock"
 void folder_copy(const char *from, const char *to)
 {
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        folder_copy_file(from, to, files[i]);
+        char path[512];
+        folder_path(path, sizeof path, from, files[i]);
+        if (access(path, F_OK) == 0) {
+            folder_copy_file(from, to, files[i]);
+            continue;
+        }
+        folder_path(path, sizeof path, to, files[i]);
+        (void)unlink(path); /* it may be missing there too */
     }
 }
