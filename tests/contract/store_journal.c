@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * store_journal.c: what only the store with a journal can do or suffer: faults of the store below, a full disk, files
- * that are missing or of another time, sizes.
+ * store_journal.c: what only the store with a journal can do or suffer: faults of the store below, files that are
+ * missing or of another time, sizes.
  */
-#define _GNU_SOURCE /* unshare */
 #include "journal_bench.h"
 
 #include <fcntl.h>
@@ -12,11 +11,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -714,255 +710,6 @@ static void test_checkpoint_waits_for_a_reader(void **state)
     bench_close(fixture);
 }
 
-/* ---- full disk ------------------------------------------------------------------------------------------------ */
-
-/* A file beside the store that takes the disk's room but for `left` bytes; never more, because a checkpoint may be
- * under way. */
-static void hog(const struct fixture *fixture, uint64_t left)
-{
-    static const uint8_t zeros[BENCH_PAGE];
-    struct statvfs disk;
-    char path[512];
-
-    folder_path(path, sizeof path, fixture->folder, "hog");
-    const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
-    assert_true(fd >= 0);
-    assert_int_equal(fstatvfs(fd, &disk), 0);
-    while ((uint64_t)disk.f_bavail * disk.f_frsize > left && write(fd, zeros, sizeof zeros) > 0) {
-        assert_int_equal(fstatvfs(fd, &disk), 0);
-    }
-    assert_int_equal(close(fd), 0);
-}
-
-static void put_chunk(struct fixture *fixture, uint32_t number)
-{
-    static uint8_t bytes[100 * 1000];
-    char key[32];
-
-    memset(bytes, (int)number, sizeof bytes);
-    (void)snprintf(key, sizeof key, "%06u", number);
-    fixture_put_slice(fixture, OP_PUT, STORE_STATE, slice_of(key), (struct slice){bytes, sizeof bytes});
-}
-
-static void assert_chunks(struct fixture *fixture, uint32_t first, uint32_t end)
-{
-    const struct read_range range = {RANGE_FROM, STORE_STATE, SLICE_EMPTY};
-    char key[32];
-
-    fixture_read(fixture, &range, 1, 10000, UINT32_MAX);
-    assert_int_equal(fixture->rows.row_count, end - first);
-    for (uint32_t i = first; i < end; i++) {
-        const struct row *row = &fixture->rows.rows[i - first];
-        (void)snprintf(key, sizeof key, "%06u", i);
-        assert_true(slice_equal(row->key, slice_of(key)));
-        assert_int_equal(row->value.data[row->value.size - 1], i & 0xff);
-    }
-}
-
-/* Commits chunks from `*end` on until one does not fit; that one is forgotten. */
-static void fill_up(struct fixture *fixture, uint32_t *end)
-{
-    enum store_apply applied = STORE_APPLIED;
-
-    while (applied == STORE_APPLIED) {
-        put_chunk(fixture, *end);
-        applied = fixture_apply(fixture);
-        *end += applied == STORE_APPLIED;
-    }
-    assert_int_equal(applied, STORE_IS_FULL);
-    assert_int_equal(fixture->err.code, ERR_STORE_FULL);
-    for (uint32_t tries = 0; tries < 3 && applied == STORE_IS_FULL; tries++) { /* also with nothing else to store */
-        store_journal_settle(fixture->store);
-        applied = store_apply(fixture->store, fixture->epoch, &fixture->err);
-    }
-    *end += applied == STORE_APPLIED;
-    fixture->number -= applied != STORE_APPLIED;
-    fixture_drop(fixture);
-}
-
-/* Small epochs: they always get through, if not at the first try. */
-static void commit_in_the_end(struct fixture *fixture)
-{
-    enum store_apply applied = fixture_apply(fixture);
-
-    for (uint32_t tries = 0; tries < 20 && applied == STORE_IS_FULL; tries++) {
-        store_journal_settle(fixture->store);
-        applied = store_apply(fixture->store, fixture->epoch, &fixture->err);
-    }
-    if (applied != STORE_APPLIED) {
-        fail_msg("%s", fixture->err.text);
-    }
-    if (fixture->epoch != NULL) {
-        fixture_drop(fixture);
-    }
-}
-
-/* Polite: stops to bring anything new in as soon as the store says that it is short, as a host does. Then what is
- * inside can go, whatever happens. Else only promises are kept. */
-static void check_full_disk(struct fixture *fixture, uint64_t left, bool is_polite)
-{
-    struct how how = {.is_durable = true, .checkpoint_bytes = 1 << 20, .checkpoint_ms = UINT32_MAX};
-    uint32_t first = 0;
-    uint32_t end = 0;
-
-    bench_open(fixture, fixture->folder, &how);
-    for (; end < 10; end++) {
-        put_chunk(fixture, end);
-        fixture_commit(fixture);
-    }
-    hog(fixture, left);
-    while (is_polite && !store_figures(fixture->store).is_short) {
-        put_chunk(fixture, end++);
-        fixture_commit(fixture);
-    }
-    if (!is_polite) {
-        fill_up(fixture, &end);
-    }
-    assert_true(store_figures(fixture->store).is_short);
-    assert_chunks(fixture, first, end);
-    for (int starts = 0; starts < 3; starts++) {
-        if (starts == 1) {
-            bench_close(fixture);
-        } else if (starts == 2) {
-            const pid_t child = fork(); /* a host that is killed, as it cannot be copied here */
-            assert_true(child >= 0);
-            if (child == 0) {
-                bench_open(fixture, fixture->folder, &how);
-                fixture_delete(fixture, STORE_STATE, "nothing");
-                (void)fixture_apply(fixture);
-                (void)raise(SIGKILL);
-            }
-            assert_int_equal(waitpid(child, NULL, 0), child);
-        }
-        if (starts > 0) {
-            if (!is_polite) {
-                hog(fixture, 0);
-            }
-            bench_open(fixture, fixture->folder, &how); /* a host can start on a full disk */
-        }
-        assert_chunks(fixture, first, end);
-        for (uint32_t i = 0; i < 3 && is_polite; i++) { /* what is inside can go */
-            char key[32];
-            (void)snprintf(key, sizeof key, "%06u", first);
-            fixture_delete(fixture, STORE_STATE, key);
-            commit_in_the_end(fixture);
-            first++;
-            assert_chunks(fixture, first, end);
-        }
-        if (starts == 1) {
-            bench_close(fixture);
-        }
-    }
-    remove_file(fixture, "hog");
-    for (uint32_t i = 0; i < 5; i++) {
-        put_chunk(fixture, end);
-        commit_in_the_end(fixture);
-        end++;
-    }
-    assert_chunks(fixture, first, end);
-    store_journal_settle(fixture->store);
-    assert_false(store_figures(fixture->store).is_short);
-    bench_close(fixture);
-    bench_open(fixture, fixture->folder, &bench_rarely);
-    assert_chunks(fixture, first, end);
-    bench_close(fixture);
-    assert_int_equal(umount(fixture->folder), 0);
-}
-
-/* Runs `check` on a small disk of its own. */
-static void on_small_disk(struct fixture *fixture, void (*check_disk)(struct fixture *fixture))
-{
-    const pid_t child = fork(); /* its mount namespace is no other test's */
-
-    assert_true(child >= 0);
-    if (child == 0) {
-        if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
-            _exit(77);
-        }
-        check_disk(fixture);
-        _exit(0);
-    }
-    int status = 0;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
-        print_message("a small disk cannot be mounted here: the full disk is not tested\n");
-        skip();
-    }
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
-static void mount_disk(const struct fixture *fixture)
-{
-    if (mount("proa-test", fixture->folder, "tmpfs", 0, "size=32m") != 0) {
-        _exit(77);
-    }
-}
-
-static void check_full_disks(struct fixture *fixture)
-{
-    for (uint32_t i = 0; i < 12; i++) {
-        mount_disk(fixture);
-        check_full_disk(fixture, (uint64_t)(i % 2 == 0 ? 6 + i / 2 : i / 2) << 20, i % 2 == 0);
-    }
-}
-
-static void test_full_disk(void **state)
-{
-    on_small_disk(*state, check_full_disks);
-}
-
-enum { SCATTERED_ROWS = 60000, SCATTERED_EPOCH = 50, ROWS_OF_PAGE = 25 };
-
-/* An epoch of small changes, each to a page of its own. Returns the row that comes next. */
-static uint32_t scatter(struct fixture *fixture, enum op_kind kind, uint32_t row, uint32_t step)
-{
-    static uint8_t bytes[100];
-    char key[32];
-
-    for (uint32_t i = 0; i < SCATTERED_EPOCH && row < SCATTERED_ROWS; i++, row += step) {
-        (void)snprintf(key, sizeof key, "%08u", row);
-        fixture_put_slice(fixture, kind, STORE_INSTANCE, slice_of(key),
-                          (struct slice){bytes, kind == OP_DELETE ? 0 : sizeof bytes});
-    }
-    commit_in_the_end(fixture);
-    return row;
-}
-
-/* Small changes all over large tables are little in the journal, but a new page each below. */
-static void check_scattered(struct fixture *fixture)
-{
-    const struct how how = {.is_durable = true, .checkpoint_bytes = 16 << 20, .checkpoint_ms = UINT32_MAX};
-    const struct store_lmdb_options tables = {.folder = fixture->folder, .map_bytes = BENCH_MAP_BYTES};
-
-    mount_disk(fixture);
-    bench_open(fixture, fixture->folder, &how);
-    for (uint32_t row = 0; row < SCATTERED_ROWS;) {
-        row = scatter(fixture, OP_PUT, row, 1);
-        if (row % 5000 == 0) {
-            store_journal_settle(fixture->store);
-        }
-    }
-    hog(fixture, 6 << 20);
-    assert_false(store_figures(fixture->store).is_short);
-    for (uint32_t row = 0; row < SCATTERED_ROWS && !store_figures(fixture->store).is_short;) {
-        row = scatter(fixture, OP_PUT, row, ROWS_OF_PAGE);
-    }
-    for (uint32_t row = 1; row < SCATTERED_ROWS;) { /* what is inside can go */
-        row = scatter(fixture, OP_DELETE, row, ROWS_OF_PAGE);
-        (void)store_figures(fixture->store); /* as a host does after each */
-    }
-    const uint64_t newest = store_epoch(fixture->store);
-    bench_close(fixture);
-    assert_int_equal(store_lmdb_open(&tables, &fixture->store, &fixture->err), ERR_NONE);
-    assert_int_equal(store_epoch(fixture->store), newest); /* all of it came to be below */
-    bench_close(fixture);
-}
-
-static void test_full_disk_of_scattered_rows(void **state)
-{
-    on_small_disk(*state, check_scattered);
-}
-
 #define JOURNAL_TEST(test) cmocka_unit_test_setup_teardown(test, bench_setup, bench_teardown)
 
 int main(void)
@@ -986,8 +733,6 @@ int main(void)
         JOURNAL_TEST(test_start_fails),
         JOURNAL_TEST(test_append_fails_beside_a_checkpoint),
         JOURNAL_TEST(test_checkpoint_waits_for_a_reader),
-        JOURNAL_TEST(test_full_disk),
-        JOURNAL_TEST(test_full_disk_of_scattered_rows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
