@@ -161,3 +161,12 @@ struct epoch_record {
 /* Appends what an epoch writes; reads it back. */
 void record_put_epoch(struct buf *buf, const struct epoch_record *record);
 MUST_USE enum err_code record_get_epoch(struct slice bytes, struct epoch_record *out, struct err *err);
+
+/* meta "journal": of the journal above these tables, if there is one. */
+struct journal_record {
+    uint64_t turn;      /* a turn that has a record on disk; 0: none is known */
+    uint64_t next_turn; /* that comes after it; one of the two is in the files, or they are not those of these tables */
+};
+/* Appends what a checkpoint writes; reads it back. */
+void record_put_journal(struct buf *buf, const struct journal_record *record);
+MUST_USE enum err_code record_get_journal(struct slice bytes, struct journal_record *out, struct err *err);

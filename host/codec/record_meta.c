@@ -175,3 +175,30 @@ enum err_code record_get_epoch(struct slice bytes, struct epoch_record *out, str
     *out = record;
     return ERR_NONE;
 }
+
+void record_put_journal(struct buf *buf, const struct journal_record *record)
+{
+    const size_t size = 8 + 8;
+    struct writer writer = record_begin(buf, size);
+
+    if (writer.at == NULL) {
+        return;
+    }
+    put_u64(&writer, record->turn);
+    put_u64(&writer, record->next_turn);
+    record_end(&writer, size);
+}
+
+enum err_code record_get_journal(struct slice bytes, struct journal_record *out, struct err *err)
+{
+    struct journal_record record;
+    struct reader reader = reader_begin(bytes, "journal", err);
+
+    record.turn = get_u64(&reader);
+    record.next_turn = get_u64(&reader);
+    if (reader_end(&reader, err) != ERR_NONE) {
+        return err->code;
+    }
+    *out = record;
+    return ERR_NONE;
+}

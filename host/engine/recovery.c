@@ -89,6 +89,9 @@ static enum err_code load_meta(struct engine *engine, const struct row *row, str
     if (slice_equal(row->key, SLICE("epoch"))) {
         return load_epoch(engine, row->value, err);
     }
+    if (slice_equal(row->key, SLICE("journal"))) {
+        return ERR_NONE; /* the store's own */
+    }
     if (key_read_meta_number(row->key, "type/", &number)) {
         return types_load(engine, number, row->value, err) ? ERR_NONE : err->code;
     }

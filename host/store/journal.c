@@ -5,6 +5,7 @@
  * 48 bytes of operations, 56 mark of the epoch before it, 60 zeros, 64 operations, zeros up to a whole page. An
  * operation: kind (1 byte), table (1), bytes of the key (2), bytes of the value (4), key, value. Later formats keep
  * what stands up to byte 12 and at byte 48 in its place.
+ * A record without operations, of the number of the epoch before it, only says that its turn has begun.
  * The mark is a hash of the value that row `epoch` of meta has after that epoch: it tells tables of another history
  * that have come to the same number.
  */
@@ -55,6 +56,8 @@ struct journal {
     struct place newest;     /* in the store: each record names the epoch before it */
     uint64_t turn;           /* the secret of the current turn */
     uint64_t next_turn;      /* and of the one after it */
+    bool has_record;         /* the current turn has one on disk */
+    bool is_turn_empty;      /* it has begun, and nothing is on disk of it */
     uint32_t replayed_file;  /* where the newest record that was replayed stands */
     uint64_t replayed_at;    /* likewise */
     uint64_t replayed_bytes; /* likewise; 0: there was none */
@@ -397,6 +400,24 @@ static enum err_code replay_files(struct replay *replay, struct scan *older, str
     return code == ERR_NONE ? replay_file(replay, newer, err) : code;
 }
 
+/* Files that were lost, or copied from elsewhere, may have nothing that is newer than the tables: but one of them has
+ * the turn that the tables know of, or the next. */
+static enum err_code check_turns(const struct scan *scans, const struct journal_record *turns, struct err *err)
+{
+    bool is_there = turns->turn == 0;
+
+    for (uint32_t i = 0; i < FILES; i++) {
+        is_there =
+            is_there || (scans[i].has_first && (scans[i].turn == turns->turn || scans[i].turn == turns->next_turn));
+    }
+    if (!is_there) {
+        return err_set(err, ERR_CORRUPT,
+                       "journal.0 and journal.1 are not those that the store was left with; restore the data folder, "
+                       "whole, from a backup");
+    }
+    return ERR_NONE;
+}
+
 enum err_code journal_replay(struct journal *journal, const struct journal_tables *tables, journal_take *take,
                              void *context, struct err *err)
 {
@@ -412,7 +433,12 @@ enum err_code journal_replay(struct journal *journal, const struct journal_table
         const uint32_t older = is_before(&scans[0], &scans[1]) ? 0 : 1;
         const struct scan *newest = scans[1 - older].has_first ? &scans[1 - older] : &scans[older];
         code = replay_files(&replay, &scans[older], &scans[1 - older], err);
+        code = code == ERR_NONE ? check_turns(scans, &tables->turns, err) : code;
         journal->current = newest->file;
+        /* If it only says that the turn has begun, that may be in memory alone: journal_confirm knows the other kind.
+         */
+        journal->has_record = journal->replayed_bytes > 0 && journal->replayed_file == newest->file;
+        journal->turn = newest->turn;
         journal->next_turn = newest->has_first ? newest->next_turn : journal->next_turn;
     }
     journal->newest = replay.newest;
@@ -477,6 +503,8 @@ static enum store_apply append(struct journal *journal, const struct epoch *epoc
         return fail(epoch, "synced", err);
     }
     journal->used = end;
+    journal->has_record = true;
+    journal->is_turn_empty = false;
     journal->newest = (struct place){epoch->number, mark_after(journal->newest.mark, epoch)};
     return STORE_APPLIED;
 }
@@ -488,6 +516,17 @@ enum store_apply journal_append(struct journal *journal, const struct epoch *epo
     if (journal->record.capacity > KEPT_RECORD_BYTES) {
         buf_done(&journal->record);
         buf_init(&journal->record, RECORD_BYTES_MAX);
+    }
+    return applied;
+}
+
+enum store_apply journal_mark(struct journal *journal, struct journal_record *out, struct err *err)
+{
+    const struct epoch nothing = {.number = journal->newest.number};
+    const enum store_apply applied = journal->has_record ? STORE_APPLIED : journal_append(journal, &nothing, err);
+
+    if (applied == STORE_APPLIED) {
+        *out = (struct journal_record){journal->turn, journal->next_turn};
     }
     return applied;
 }
@@ -521,13 +560,21 @@ static uint64_t secret(void)
     return bytes;
 }
 
+bool journal_may_turn(const struct journal *journal)
+{
+    return !journal->is_turn_empty;
+}
+
 void journal_turn(struct journal *journal)
 {
+    check(journal_may_turn(journal));
     journal->current = 1 - journal->current;
     struct file *file = &journal->files[journal->current];
     journal->turn = journal->next_turn;
     journal->next_turn = secret();
     journal->used = 0;
+    journal->has_record = false;
+    journal->is_turn_empty = true;
     if (file->size > KEPT_BYTES && ftruncate(file->fd, KEPT_BYTES) == 0) { /* else it stays as long as it is */
         file->size = KEPT_BYTES;
     }

@@ -15,6 +15,7 @@
 
 #include "epoch.h"
 #include "err.h"
+#include "record.h"
 #include "store.h"
 
 enum { JOURNAL_PAGE_BYTES = 4096 };
@@ -33,22 +34,29 @@ void journal_close(struct journal *journal); /* accepts NULL */
 
 /* What the tables below have. */
 struct journal_tables {
-    uint64_t number;        /* of their newest epoch */
-    struct slice epoch_row; /* value of row `epoch` of meta; empty: none */
+    uint64_t number;             /* of their newest epoch */
+    struct slice epoch_row;      /* value of row `epoch` of meta; empty: none */
+    struct journal_record turns; /* what journal_mark said when that epoch was stored, or before; zeros: nothing */
 };
 /* Takes one epoch; its slices live until it returns. */
 typedef void journal_take(void *context, const struct epoch *epoch);
 /* Hands over, in order, every epoch that the tables do not have. Once, before the first turn. ERR_CORRUPT: an epoch
- * that was promised is missing or damaged, or the tables are of another history. ERR_NEWER_FORMAT: written by a newer
- * version. */
+ * that was promised is missing or damaged, or the tables are of another history, or the files are. ERR_NEWER_FORMAT:
+ * written by a newer version. */
 MUST_USE enum err_code journal_replay(struct journal *journal, const struct journal_tables *tables, journal_take *take,
                                       void *context, struct err *err);
 /* Makes sure that what was replayed is on disk: the newest record may have been read from memory that never got there,
  * after a sync that failed or did not come to be. */
 MUST_USE enum err_code journal_confirm(struct journal *journal, struct err *err);
 
-/* Begins a turn of the other file: its records are written over. */
+/* False while the current turn has no record: the tables know of it and of the one before it, whose record is the one
+ * that a start finds, until then, in the other file. */
+bool journal_may_turn(const struct journal *journal);
+/* Begins a turn of the other file, if it may: its records are written over. */
 void journal_turn(struct journal *journal);
+/* Makes sure that the current turn has a record on disk, and names it. For the tables, which are told what to find
+ * again before the other file is written over. STORE_IS_FULL: it has none. */
+enum store_apply journal_mark(struct journal *journal, struct journal_record *out, struct err *err);
 /* Appends a sealed epoch and waits until it is on disk. STORE_IS_FULL: nothing of it counts, it may be tried again. */
 enum store_apply journal_append(struct journal *journal, const struct epoch *epoch, struct err *err);
 /* Bytes of the file that is appended to that this turn has used. */

@@ -29,6 +29,7 @@ enum {
     FIGURES_MS = 100,          /* age of figures of the store below: to count them takes system calls */
     FIGURES_BYTES = 256 << 10, /* that came since: on a small disk they matter */
     PAGE_BYTES = 4096,         /* of a tree below */
+    ROW_BYTES_MAX = 64,
 };
 
 /* A layer, and who looks at it. */
@@ -40,6 +41,7 @@ struct held {
     uint64_t keys;       /* see layer_keys */
     uint32_t pins;       /* readers that look at it */
     uint32_t early_pins; /* those of them that came while it was the newest */
+    bool is_marked;      /* it says which turn of the journal is to be found again */
 };
 
 struct store_journal {
@@ -220,16 +222,40 @@ static void end_try(struct store_journal *store, enum store_apply applied, const
     stir(store);
 }
 
+/* Adds row `journal` of meta to the frozen layer: the turn that goes on after it. */
+static enum store_apply mark(struct store_journal *store, struct held *frozen, struct err *err)
+{
+    struct journal_record turns = {0};
+    struct buf row;
+
+    check(pthread_mutex_lock(&store->appending) == 0);
+    const enum store_apply marked = journal_mark(store->journal, &turns, err);
+    check(pthread_mutex_unlock(&store->appending) == 0);
+    if (marked == STORE_FAILED) {
+        return STORE_FAILED;
+    }
+    buf_init(&row, ROW_BYTES_MAX); /* of no turn if the disk is full: then nothing is looked for */
+    record_put_journal(&row, &turns);
+    const struct op op = {OP_PUT, STORE_META, SLICE("journal"), buf_slice(&row)};
+    layer_add(frozen->layer, &op, frozen->newest); /* frozen: nobody else adds */
+    buf_done(&row);
+    frozen->is_marked = true;
+    return STORE_APPLIED;
+}
+
 /* Applies the frozen layer below. Its epochs stay readable all the while: first in it, then below. */
 static void apply_frozen(struct store_journal *store)
 {
     struct held *const frozen = store->frozen; /* changed by nobody else */
     struct epoch epoch;
     struct err err = {0};
+    enum store_apply applied = frozen->is_marked ? STORE_APPLIED : mark(store, frozen, &err);
 
-    layer_fold(frozen->layer, frozen->newest, &epoch);
-    const enum store_apply applied = store_apply(store->below, &epoch, &err);
-    free(epoch.ops);
+    if (applied == STORE_APPLIED) {
+        layer_fold(frozen->layer, frozen->newest, &epoch);
+        applied = store_apply(store->below, &epoch, &err);
+        free(epoch.ops);
+    }
 
     lock(store);
     end_try(store, applied, &err);
@@ -404,7 +430,7 @@ static void turn_if_due(struct store_journal *store)
 static bool change_files(struct store_journal *store)
 {
     lock(store);
-    const bool is_free = store->frozen == NULL;
+    const bool is_free = store->frozen == NULL && journal_may_turn(store->journal);
     if (is_free && store->newest->newest != 0) {
         freeze(store);
     }
@@ -607,16 +633,23 @@ static void take_replayed(void *context, const struct epoch *epoch)
 
 static enum err_code replay(struct store_journal *store, struct err *err)
 {
-    const struct read_range range = {RANGE_KEY, STORE_META, SLICE("epoch")};
-    const struct effect_read read = {.ranges = &range, .range_count = 1, .rows_max = 1};
+    const struct read_range ranges[] = {{RANGE_KEY, STORE_META, SLICE("epoch")},
+                                        {RANGE_KEY, STORE_META, SLICE("journal")}};
+    const struct effect_read read = {.ranges = ranges, .range_count = 2, .rows_max = 2, .bytes_max = UINT32_MAX};
     struct arena *arena = arena_create(LIMIT_ARENA_BYTES_MAX);
     struct input_rows rows = {0};
+    struct journal_tables tables = {.number = store->epoch};
 
     check(arena != NULL);
     enum err_code code = store_read(store->below, &read, arena, &rows, err);
+    for (uint32_t i = 0; i < rows.row_count && code == ERR_NONE; i++) {
+        if (rows.rows[i].range == 0) {
+            tables.epoch_row = rows.rows[i].value;
+        } else {
+            code = record_get_journal(rows.rows[i].value, &tables.turns, err);
+        }
+    }
     if (code == ERR_NONE) {
-        struct journal_tables tables = {store->epoch, SLICE_EMPTY};
-        tables.epoch_row = rows.row_count > 0 ? rows.rows[0].value : SLICE_EMPTY;
         code = journal_replay(store->journal, &tables, take_replayed, store, err);
     }
     arena_destroy(arena);
@@ -626,9 +659,14 @@ static enum err_code replay(struct store_journal *store, struct err *err)
 /* Everything the journal holds goes below before anything new comes. */
 static enum err_code recover(struct store_journal *store, struct err *err)
 {
-    const enum err_code code = replay(store, err);
+    enum err_code code = replay(store, err);
 
     if (code != ERR_NONE || store->is_read_only || store->newest->newest == 0) {
+        return code;
+    }
+    /* What only the journal has can be read from now on, and be promised; and the tables will tell of its turn. */
+    code = journal_confirm(store->journal, err);
+    if (code != ERR_NONE) {
         return code;
     }
     store->frozen = store->newest;
@@ -639,8 +677,7 @@ static enum err_code recover(struct store_journal *store, struct err *err)
         *err = store->err;
         return err_wrap(err, "the journal cannot be taken over");
     }
-    /* What only the journal has can be read from now on, and be promised. */
-    return store->last == STORE_IS_FULL ? journal_confirm(store->journal, err) : ERR_NONE;
+    return ERR_NONE;
 }
 
 static struct store_journal *create(const struct store_journal_options *options)

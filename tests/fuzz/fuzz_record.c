@@ -138,9 +138,18 @@ static void again_epoch(struct slice bytes, struct buf *out, struct err *err)
     }
 }
 
+static void again_journal(struct slice bytes, struct buf *out, struct err *err)
+{
+    struct journal_record record;
+
+    if (record_get_journal(bytes, &record, err) == ERR_NONE) {
+        record_put_journal(out, &record);
+    }
+}
+
 static void (*const again[])(struct slice, struct buf *, struct err *) = {
-    again_envelope,   again_parked, again_instance, again_type,   again_state, again_token,
-    again_invocation, again_expiry, again_outbox,   again_egress, again_store, again_epoch,
+    again_envelope, again_parked, again_instance, again_type,  again_state, again_token,   again_invocation,
+    again_expiry,   again_outbox, again_egress,   again_store, again_epoch, again_journal,
 };
 
 static void read_as_keys(struct slice bytes)

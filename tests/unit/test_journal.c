@@ -137,7 +137,8 @@ static enum err_code open_journal(struct bench *bench, bool is_read_only)
 static enum err_code replay(struct bench *bench, bool is_read_only)
 {
     char row[32];
-    const struct journal_tables tables = {bench->after, epoch_row(row, sizeof row, bench->after)};
+    const struct journal_tables tables = {.number = bench->after,
+                                          .epoch_row = epoch_row(row, sizeof row, bench->after)};
 
     bench->seen_count = 0;
     const enum err_code code = open_journal(bench, is_read_only);
@@ -467,7 +468,7 @@ static void a_gap_is_refused(void **state)
 static void tables_of_another_history_are_refused(void **state)
 {
     struct bench *bench = *state;
-    const struct journal_tables tables = {2, SLICE("epoch 2, but another")};
+    const struct journal_tables tables = {.number = 2, .epoch_row = SLICE("epoch 2, but another")};
     struct image image = three_records(bench);
 
     assert_int_equal(open_journal(bench, true), ERR_NONE);
@@ -724,6 +725,34 @@ static void what_was_replayed_is_made_sure(void **state)
     free(image.bytes);
 }
 
+/* The tables are told of a turn and the next: a start finds one of them, whatever became of an append. */
+static void a_turn_without_a_record_keeps_the_other_file(void **state)
+{
+    struct bench *bench = *state;
+    struct journal_record told;
+    struct journal_record later;
+
+    begin(bench);
+    append(bench, 1, 10);
+    assert_int_equal(journal_mark(bench->journal, &told, &bench->err), STORE_APPLIED);
+    assert_true(journal_may_turn(bench->journal));
+    journal_turn(bench->journal);
+    assert_false(journal_may_turn(bench->journal));
+    append(bench, 2, 10);
+    assert_int_equal(journal_mark(bench->journal, &later, &bench->err), STORE_APPLIED);
+    assert_true(later.turn == told.next_turn);
+    journal_turn(bench->journal);
+    const uint64_t used = journal_used(bench->journal);
+    assert_int_equal(journal_mark(bench->journal, &told, &bench->err), STORE_APPLIED);
+    assert_true(told.turn == later.next_turn);
+    assert_int_equal(journal_used(bench->journal), used + PAGE); /* it has a record now */
+    assert_true(journal_may_turn(bench->journal));
+    assert_int_equal(journal_mark(bench->journal, &later, &bench->err), STORE_APPLIED);
+    assert_true(told.turn == later.turn && journal_used(bench->journal) == used + PAGE);
+    bench->after = 1;
+    assert_replayed(bench, 2, 2);
+}
+
 static void files_that_are_none_are_refused(void **state)
 {
     struct bench *bench = *state;
@@ -821,6 +850,7 @@ int main(void)
         JOURNAL_TEST(a_replay_without_memory_loses_nothing),
         JOURNAL_TEST(a_longer_file_is_as_good),
         JOURNAL_TEST(what_was_replayed_is_made_sure),
+        JOURNAL_TEST(a_turn_without_a_record_keeps_the_other_file),
         JOURNAL_TEST(files_that_are_none_are_refused),
         JOURNAL_TEST(files_without_permission_are_refused),
         JOURNAL_TEST(missing_files_are_made_or_missed),

@@ -185,6 +185,8 @@ static void the_records_of_meta_are_read_back(void **state)
     const struct epoch_record epoch = {1, 2, 3};
     struct store_record got_store;
     struct epoch_record got_epoch;
+    const struct journal_record journal = {UINT64_MAX - 1, 7};
+    struct journal_record got_journal;
     struct slice space;
     struct slice name;
 
@@ -197,6 +199,10 @@ static void the_records_of_meta_are_read_back(void **state)
     record_put_epoch(&buf, &epoch);
     assert_int_equal(record_get_epoch(buf_slice(&buf), &got_epoch, &err), ERR_NONE);
     assert_true(got_epoch.number == 1 && got_epoch.time_ms == 2 && got_epoch.ceiling == 3);
+    buf_clear(&buf);
+    record_put_journal(&buf, &journal);
+    assert_int_equal(record_get_journal(buf_slice(&buf), &got_journal, &err), ERR_NONE);
+    assert_true(got_journal.turn == UINT64_MAX - 1 && got_journal.next_turn == 7);
     buf_clear(&buf);
     record_put_egress(&buf, SLICE("example"), SLICE("receipts"));
     assert_int_equal(record_get_egress(buf_slice(&buf), &space, &name, &err), ERR_NONE);
