@@ -176,14 +176,15 @@ def test_a_job_that_failed_goes_on(statefun: Runtime, programs: PythonFunctions)
     wait_until(lambda: "Failure forwarding" in statefun.log_path.read_text(), "the job fails", START_S)
     programs.start()
     logs, messages = await_end(statefun, written)
-    once = list(dict.fromkeys(records_on_statefun(statefun)))  # a file is no transactional egress
-    assert sorted(once) == sorted(
+    wanted = [
         op["record"]
         for log in logs.values()
         for number in log["seen"]
         for op in messages[number]["ops"]
         if op["kind"] == "emit"
-    )
+    ]
+    # A file is no transactional egress: it keeps what was undone, too, where a race may have ended the other way.
+    assert set(wanted) <= set(records_on_statefun(statefun))
 
 
 # ---- what else functions do --------------------------------------------------------------------------------------
