@@ -140,21 +140,21 @@ static uint8_t *put_message_id(uint8_t *at, uint64_t number, const char *store_i
 }
 
 /* No caller: no field, an empty address would be one to Go (R19). The argument always stands, even if empty. */
-static size_t message_bytes(const struct call_message *message, bool with_extensions)
+static size_t message_bytes(const struct call_message *message, bool knows_partial)
 {
     size_t size = field_bytes(TAG_MESSAGE_ARGUMENT, message->value.size);
 
     if (!address_is_empty(&message->caller)) {
         size += field_bytes(TAG_MESSAGE_CALLER, address_field_bytes(&message->caller));
     }
-    if (with_extensions) {
+    if (knows_partial) {
         size += field_bytes(TAG_MESSAGE_ID, message_id_bytes(message->number));
         size += text_bytes(TAG_MESSAGE_TRACEPARENT, message->traceparent);
     }
     return size;
 }
 
-/* `store_id_hex` is NULL when extensions are not sent. */
+/* `store_id_hex` is NULL for a function that does not know `partial`: it gets no message ids and trace contexts. */
 static uint8_t *put_message(uint8_t *at, const struct call_message *message, const char *store_id_hex)
 {
     at = put_head(at, TAG_BATCH_MESSAGE, message_bytes(message, store_id_hex != NULL));
@@ -173,12 +173,12 @@ void wire_put_call(struct buf *buf, const struct effect_call *call, const char *
 {
     size_t batch_bytes = field_bytes(TAG_BATCH_TARGET, address_field_bytes(&call->target));
 
-    check(!call->with_extensions || strlen(store_id_hex) == STORE_ID_HEX_BYTES);
+    check(!call->knows_partial || strlen(store_id_hex) == STORE_ID_HEX_BYTES);
     for (uint32_t i = 0; i < call->state_count; i++) {
         batch_bytes += field_bytes(TAG_BATCH_STATE, state_bytes(&call->states[i]));
     }
     for (uint32_t i = 0; i < call->message_count; i++) {
-        batch_bytes += field_bytes(TAG_BATCH_MESSAGE, message_bytes(&call->messages[i], call->with_extensions));
+        batch_bytes += field_bytes(TAG_BATCH_MESSAGE, message_bytes(&call->messages[i], call->knows_partial));
     }
     const size_t size = field_bytes(TAG_CALL_BATCH, batch_bytes);
     uint8_t *const start = buf_reserve(buf, size);
@@ -191,7 +191,7 @@ void wire_put_call(struct buf *buf, const struct effect_call *call, const char *
         at = put_state(at, &call->states[i]);
     }
     for (uint32_t i = 0; i < call->message_count; i++) {
-        at = put_message(at, &call->messages[i], call->with_extensions ? store_id_hex : NULL);
+        at = put_message(at, &call->messages[i], call->knows_partial ? store_id_hex : NULL);
     }
     check(at == start + size);
     buf->size += size;

@@ -84,7 +84,7 @@ static void take_field(struct answer *answer, struct slice line)
         answer->is_octet_stream = is_word(trim(value), "application/octet-stream");
     } else if (is_word(name, "proa-features")) {
         while (value.size > 0) {
-            answer->has_partial |= is_word(cut(&value, ','), "partial");
+            answer->knows_partial |= is_word(cut(&value, ','), "partial");
         }
     } else if (is_word(name, "content-encoding")) {
         count_codings(answer, value);
@@ -116,7 +116,7 @@ bool answer_take_line(struct answer *answer, struct slice line)
     if (begins && (answer->status == 0 || is_interim)) {
         answer->status = status_of(line);
         answer->is_octet_stream = false;
-        answer->has_partial = false;
+        answer->knows_partial = false;
         answer->has_end = line.data[5] != '1'; /* HTTP/2 marks the end of each body; one cut short is a failure */
         answer->retry_after[0] = '\0';
     } else if (trim(line).size == 0) {

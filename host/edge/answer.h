@@ -22,7 +22,7 @@ struct answer {
     int status;           /* of the newest status line; 0: none came */
     bool is_head_done;    /* the empty line after a final (not 1xx) head came */
     bool is_octet_stream; /* Content-Type: application/octet-stream, in any case, without parameters (R3) */
-    bool has_partial;     /* Proa-Features names `partial` */
+    bool knows_partial;   /* Proa-Features announces `partial` */
     bool has_end;         /* head or protocol say where the body ends, so that a connection that breaks shows */
     bool is_over;         /* head or body are over their limit */
     char retry_after[ANSWER_RETRY_AFTER_BYTES]; /* as it came; empty: none */

@@ -124,7 +124,7 @@ static void call_end(struct call *call, enum call_outcome outcome)
     call->ended.call = call->number;
     call->ended.outcome = outcome;
     call->ended.http_status = call->answer.status;
-    call->ended.has_partial = call->answer.has_partial;
+    call->ended.knows_partial = call->answer.knows_partial;
     call->ended.duration_us = duration_us < UINT32_MAX ? (uint32_t)duration_us : UINT32_MAX;
     call->ended.text = outcome == CALL_ANSWERED ? NULL : call->text;
     metrics_observe_us(dispatcher->options.metrics, METRIC_CALL_SECONDS, duration_us);

@@ -220,7 +220,7 @@ static void call(struct engine *engine, struct instance *instance, uint32_t coun
 
     effect->call = call->number;
     effect->endpoint = endpoint->index;
-    effect->with_extensions = endpoint->has_extensions;
+    effect->knows_partial = endpoint->knows_partial;
     effect->timeout_ms = endpoint->config->timeout_ms;
     effect->target = instance_address(instance);
     fill_states(engine, instance, effect);
@@ -406,7 +406,7 @@ void calls_result(struct engine *engine, struct input_result *input)
         result_destroy(TAKE(input->take_result)); /* stopping: the messages stay, and are sent again after a start */
     } else if (input->outcome == CALL_ANSWERED) {
         check(input->take_result != NULL);
-        endpoint->has_extensions = input->has_partial;
+        endpoint->knows_partial = input->knows_partial;
         adapt(endpoint, input->duration_us);
         calls_endpoint_up(engine, endpoint);
         struct function_type *type = instance->type;

@@ -20,8 +20,8 @@ struct endpoint {
     uint32_t in_flight;
     uint32_t limit;
     bool is_down;
-    bool has_extensions; /* its last answer announced `partial` */
-    uint32_t failures;   /* in a row */
+    bool knows_partial; /* its last answer announced `partial` */
+    uint32_t failures;  /* in a row */
     struct wake probe;
     uint64_t successes;    /* ever */
     uint32_t window_calls; /* adaptive limit: calls answered in this window */

@@ -53,7 +53,7 @@ struct input_result {
     int http_status;
     uint32_t retry_after_ms; /* from Retry-After; 0: none */
     uint32_t duration_us;
-    bool has_partial;           /* the answer carried Proa-Features with `partial` */
+    bool knows_partial;         /* the function announced `partial`, in Proa-Features of this answer */
     struct result *take_result; /* the engine takes it and sets NULL */
     const char *text;           /* one sentence for people when it failed; borrowed, may be NULL */
 };
@@ -127,8 +127,8 @@ struct call_message {
 /* One call to a function endpoint. Answered by exactly one INPUT_RESULT. */
 struct effect_call {
     uint64_t call;
-    uint32_t endpoint;    /* index in the registry */
-    bool with_extensions; /* message id and trace context may be sent (the last answer announced `partial`) */
+    uint32_t endpoint;  /* index in the registry */
+    bool knows_partial; /* its last answer announced `partial`: message ids and trace contexts are sent */
     uint32_t timeout_ms;
     struct address target;
     const struct call_state *states;

@@ -123,7 +123,7 @@ static struct call *call_create(struct sim *sim, const struct effect_call *effec
     call->endpoint = effect->endpoint;
     call->life = sim->life;
     call->begun_ms = sim->now_ms;
-    call->has_extensions = effect->with_extensions;
+    call->knows_partial = effect->knows_partial;
     call->count = effect->message_count;
     for (uint32_t i = 0; i < effect->message_count; i++) {
         call->bytes += effect->messages[i].value.size;

@@ -316,7 +316,7 @@ static void poison(struct making *making)
 
 /* ---- the call ----------------------------------------------------------------------------------------- */
 
-static bool has_partial(const struct sim *sim, uint32_t endpoint)
+static bool endpoint_knows_partial(const struct sim *sim, uint32_t endpoint)
 {
     return random_mix(sim->options.seed, 1000 + endpoint) % 3 != 0;
 }
@@ -374,20 +374,20 @@ static void make_failure(struct making *making, uint32_t index, bool is_retryabl
 static bool make_result(struct making *making)
 {
     struct sim *sim = making->sim;
-    const bool is_partial = has_partial(sim, making->call->endpoint);
+    const bool knows_partial = endpoint_knows_partial(sim, making->call->endpoint);
 
-    if (is_partial && random_chance(&making->random, sim->faults.misbehaves)) {
+    if (knows_partial && random_chance(&making->random, sim->faults.misbehaves)) {
         make_failure(making, 0, true, "unknown_function");
         return true;
     }
     for (uint32_t i = 0; i < making->call->count; i++) {
         const uint32_t tag = making->call->tags[i];
         sim->messages[tag].runs++;
-        const bool is_rejected = is_partial && does_reject(sim, tag);
+        const bool is_rejected = knows_partial && does_reject(sim, tag);
         if (!is_rejected && !does_fail(sim, tag)) {
             continue;
         }
-        if (!is_partial) {
+        if (!knows_partial) {
             outcome_of(making)->handled_count = 0;
             return false;
         }
@@ -414,7 +414,7 @@ static void run_function(struct sim *sim, struct call *call, struct input_result
     making.random.state = random_mix(sim->options.seed + 5, making.id);
     *out = (struct input_result){.call = call->number, .outcome = CALL_ANSWERED, .duration_us = 1000};
     *out_outcome = making.id;
-    out->has_partial = has_partial(sim, call->endpoint);
+    out->knows_partial = endpoint_knows_partial(sim, call->endpoint);
     if (make_handshake(&making) || make_result(&making)) {
         out->take_result = making.result;
         return;

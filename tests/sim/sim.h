@@ -233,7 +233,7 @@ struct call {
     uint32_t endpoint;
     uint32_t life;
     uint64_t begun_ms;
-    bool has_extensions;
+    bool knows_partial;
     uint32_t shown; /* bit set of the states it carries */
     uint32_t log_count;
     uint32_t count;

@@ -206,7 +206,7 @@ static void hash_call(struct sim *sim, const struct effect_call *call)
 {
     hash_number(sim, call->call);
     hash_number(sim, call->endpoint);
-    hash_number(sim, call->with_extensions);
+    hash_number(sim, call->knows_partial);
     hash_number(sim, call->timeout_ms);
     hash_address(sim, &call->target);
     for (uint32_t i = 0; i < call->state_count; i++) {

@@ -334,7 +334,7 @@ void bench_result(struct bench *bench, uint64_t call, struct result *result)
     struct input input = {.kind = INPUT_RESULT,
                           .result = {.call = call,
                                      .outcome = CALL_ANSWERED,
-                                     .has_partial = true,
+                                     .knows_partial = true,
                                      .duration_us = bench->call_us,
                                      .take_result = result}};
 

@@ -247,7 +247,7 @@ static void an_answer_comes_back(void **state) LOOP_THREAD
     const struct ended *ended = call_at(f, "/ok");
     assert_int_equal(ended->result.outcome, CALL_ANSWERED);
     assert_int_equal(ended->result.http_status, 200);
-    assert_true(ended->has_result && ended->result.has_partial);
+    assert_true(ended->has_result && ended->result.knows_partial);
     assert_true(ended->result.text == NULL && ended->result.duration_us > 0);
     assert_int_equal(metrics_get(f->metrics, METRIC_CALL_SECONDS), 1);
     http_peer_head(f->peer, head, sizeof(head));
@@ -262,10 +262,10 @@ static void an_answer_comes_back(void **state) LOOP_THREAD
 
     ended = call_at(f, "/plain");
     assert_int_equal(ended->result.outcome, CALL_ANSWERED);
-    assert_false(ended->result.has_partial);
+    assert_false(ended->result.knows_partial);
     ended = call_at(f, "/interim");
     assert_int_equal(ended->result.outcome, CALL_ANSWERED);
-    assert_true(ended->result.has_partial);
+    assert_true(ended->result.knows_partial);
 }
 
 static void a_trace_context_is_a_header_of_its_call_only(void **state) LOOP_THREAD

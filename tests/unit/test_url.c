@@ -127,12 +127,12 @@ static void heads_are_read_as_they_come(void **state)
     assert_true(answer_take_line(&answer, SLICE("\r\n")));
     assert_false(answer.is_head_done);
     assert_true(answer_take_line(&answer, SLICE("HTTP/1.1 200\r\n")));
-    assert_false(answer.has_partial);
+    assert_false(answer.knows_partial);
     assert_true(answer_take_line(&answer, SLICE("PROA-features: bundle , Partial\r\n")));
     assert_true(answer_take_line(&answer, SLICE("CONTENT-type:\tApplication/Octet-Stream \r\n")));
     assert_true(answer_take_line(&answer, SLICE("a line without a colon\r\n")));
     assert_true(answer_take_line(&answer, SLICE("\r\n")));
-    assert_true(answer.is_head_done && answer.has_partial && answer.is_octet_stream && answer_is_success(&answer));
+    assert_true(answer.is_head_done && answer.knows_partial && answer.is_octet_stream && answer_is_success(&answer));
     assert_true(answer_take_line(&answer, SLICE("HTTP/1.1 500 in a trailer\r\n")));
     assert_true(answer_take_line(&answer, SLICE("Content-Type: text/plain\r\n")));
     assert_true(answer.is_octet_stream && answer_is_success(&answer));

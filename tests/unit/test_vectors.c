@@ -101,7 +101,7 @@ static struct address address_from(const json_t *json)
     return (struct address){vectors_text(json, "namespace"), vectors_text(json, "type"), vectors_text(json, "id")};
 }
 
-static struct call_message *messages_from(const json_t *list, bool *out_with_extensions)
+static struct call_message *messages_from(const json_t *list, bool *out_knows_partial)
 {
     struct call_message *messages = arena_alloc(arena, (json_array_size(list) + 1) * sizeof *messages);
     json_t *json;
@@ -117,7 +117,7 @@ static struct call_message *messages_from(const json_t *list, bool *out_with_ext
             messages[i].caller = address_from(caller);
         }
         if (id.size > 0) {
-            *out_with_extensions = true;
+            *out_knows_partial = true;
             assert_memory_equal(id.data, wire_store_id, 32);
             messages[i].number = strtoull((const char *)id.data + 33, NULL, 10);
         }
@@ -147,7 +147,7 @@ static void requests_are_as_in_the_vectors(void **state)
             states[j].value = json_is_null(value) ? SLICE_EMPTY : vectors_hex(value, "bytes", arena);
         }
         call.state_count = (uint32_t)json_array_size(list);
-        call.messages = messages_from(vectors_get(request, "messages"), &call.with_extensions);
+        call.messages = messages_from(vectors_get(request, "messages"), &call.knows_partial);
         call.message_count = (uint32_t)json_array_size(vectors_get(request, "messages"));
         buf_clear(&buf);
         wire_put_call(&buf, &call, wire_store_id);

@@ -53,7 +53,7 @@ static Proa__V1__Address *pb_address(const struct address *address)
     return out;
 }
 
-static Proa__V1__ToFunction__Invocation *pb_message(const struct call_message *message, bool with_extensions)
+static Proa__V1__ToFunction__Invocation *pb_message(const struct call_message *message, bool knows_partial)
 {
     Proa__V1__ToFunction__Invocation *out = arena_alloc(arena, sizeof *out);
     char *id = arena_alloc(arena, 64);
@@ -61,7 +61,7 @@ static Proa__V1__ToFunction__Invocation *pb_message(const struct call_message *m
     proa__v1__to_function__invocation__init(out);
     out->caller = address_is_empty(&message->caller) ? NULL : pb_address(&message->caller);
     out->argument = pb_bytes(message->value);
-    if (with_extensions) {
+    if (knows_partial) {
         (void)snprintf(id, 64, "%s-%llu", wire_store_id, (unsigned long long)message->number);
         out->message_id = pb_bytes(slice_of(id));
         out->traceparent = pb_bytes(message->traceparent);
@@ -88,7 +88,7 @@ static struct slice pb_call(const struct effect_call *call)
     batch.n_invocations = call->message_count;
     batch.invocations = arena_alloc(arena, (call->message_count + 1) * sizeof *batch.invocations);
     for (uint32_t i = 0; i < call->message_count; i++) {
-        batch.invocations[i] = pb_message(&call->messages[i], call->with_extensions);
+        batch.invocations[i] = pb_message(&call->messages[i], call->knows_partial);
     }
     uint8_t *packed = arena_alloc(arena, proa__v1__to_function__get_packed_size(&to) + 1);
     return (struct slice){packed, proa__v1__to_function__pack(&to, packed)};
@@ -105,7 +105,7 @@ static void calls_are_what_protobuf_c_writes(void **state)
         struct effect_call call = {.target = random_address(), .states = states, .messages = messages};
         call.state_count = random_below(5);
         call.message_count = random_below(5);
-        call.with_extensions = random_below(2) == 0;
+        call.knows_partial = random_below(2) == 0;
         for (uint32_t i = 0; i < call.state_count; i++) {
             states[i].name = random_text(100);
             states[i].value = random_below(3) == 0 ? SLICE_EMPTY : random_text(20000);

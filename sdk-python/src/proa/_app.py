@@ -138,12 +138,12 @@ class App:
                 raise RequestError(405, "a function is called by POST")
             await _send_text(send, 200, self._help(), body_wanted=scope["method"] != "HEAD")
             return
-        is_partial, trace_header = self._read_headers(scope["headers"])
+        knows_partial, trace_header = self._read_headers(scope["headers"])
         body = await self._body(receive)
         if body is None:
             return
         answer = await _protocol.handle(
-            self._functions, self._threads_of, body, is_partial=is_partial, trace_header=trace_header
+            self._functions, self._threads_of, body, knows_partial=knows_partial, trace_header=trace_header
         )
         length = (b"content-length", b"%d" % len(answer))
         await send({"type": "http.response.start", "status": 200, "headers": [*_ANSWER_HEADERS, length]})
@@ -152,19 +152,19 @@ class App:
     def _read_headers(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bool, str]:
         """Return whether the host announced `partial`, and the trace context. RequestError: this is no call."""
         content_type = trace_header = b""
-        is_partial = False
+        knows_partial = False
         for name, value in headers:
             if name == b"content-type":
                 content_type = value
             elif name == b"proa-features":
-                is_partial = value == FEATURES or FEATURES in [word.strip() for word in value.split(b",")]
+                knows_partial = value == FEATURES or FEATURES in [word.strip() for word in value.split(b",")]
             elif name == b"traceparent":
                 trace_header = value
             elif name == b"content-length" and int(value) > self._request_bytes_max:
                 raise self._too_large()
         if content_type.lower() != CONTENT_TYPE:
             raise RequestError(415, f"the Content-Type of a call is {CONTENT_TYPE.decode()}")
-        return is_partial, trace_header.decode("latin-1")
+        return knows_partial, trace_header.decode("latin-1")
 
     async def _body(self, receive: Receive) -> bytes | None:
         """Return the whole body, None if the host hung up."""

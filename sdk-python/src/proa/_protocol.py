@@ -64,7 +64,7 @@ class Call:
         "effects",
         "failure",
         "function",
-        "is_partial",
+        "knows_partial",
         "marks",
         "trace_header",
         "view",
@@ -77,7 +77,7 @@ class Call:
         cells: Cells,
         count: int,
         *,
-        is_partial: bool,
+        knows_partial: bool,
         trace_header: str,
     ) -> None:
         self.function = function
@@ -85,7 +85,7 @@ class Call:
         self.cells = cells
         self.count = count
         self.effects = wire.FromFunction.InvocationResponse()
-        self.is_partial = is_partial
+        self.knows_partial = knows_partial
         self.marks = (0, 0, 0)
         self.trace_header = trace_header
         self.view: type[State] = function.state or State
@@ -134,7 +134,7 @@ class Call:
         place = (self.address, index + 1, self.count)
         if not isinstance(error, Reject):
             _logger.error("%s: message %d of %d failed", *place, exc_info=error)
-        elif not self.is_partial and not isinstance(error, _Unreadable):
+        elif not self.knows_partial and not isinstance(error, _Unreadable):
             text = "%s rejects message %d of %d: %s; this host cannot park it, so it is dropped"
             _logger.error(text, *place, error)
             return True
@@ -149,7 +149,7 @@ class Call:
         if self.failure is not None:
             index, error = self.failure
             code, text = describe(error)
-            if not self.is_partial:
+            if not self.knows_partial:
                 raise RequestError(500, f"{self.address}: message {index + 1} of {self.count} failed: {code}: {text}")
             put_failure(effects, index, code, text, not isinstance(error, Reject))
         for spec in self.cells.changed.values():
@@ -213,11 +213,13 @@ def _read_request(body: bytes) -> wire.ToFunction.InvocationBatchRequest:
     return request.invocation
 
 
-def _unknown_function(batch: wire.ToFunction.InvocationBatchRequest, functions: Functions, is_partial: bool) -> bytes:
+def _unknown_function(
+    batch: wire.ToFunction.InvocationBatchRequest, functions: Functions, knows_partial: bool
+) -> bytes:
     served = ", ".join(sorted(function.typename for function in functions.values())) or "none"
     text = clean_text(f"function {batch.target.namespace}/{batch.target.type} is not served here; served: {served}")
     _logger.error("%s", text)
-    if not is_partial or not batch.invocations:
+    if not knows_partial or not batch.invocations:
         raise RequestError(500, text)
     effects = wire.FromFunction.InvocationResponse()
     put_failure(effects, 0, "unknown_function", text, True)
@@ -237,7 +239,7 @@ def _changed_type(call: Call, spec: Value[Any], error: StateTypeError) -> bytes:
     """
     text = f"{call.address}: {error}"
     _logger.error("%s", text)
-    if not call.is_partial:
+    if not call.knows_partial:
         raise RequestError(500, text)
     return _declaration([spec])
 
@@ -295,7 +297,7 @@ async def handle(
     pool: Callable[[], Executor],
     body: bytes,
     *,
-    is_partial: bool,
+    knows_partial: bool,
     trace_header: str = "",
     on_failure: OnFailure | None = None,
 ) -> bytes:
@@ -307,11 +309,11 @@ async def handle(
     target = batch.target
     function = functions.get((target.namespace, target.type))
     if function is None:
-        return _unknown_function(batch, functions, is_partial)
+        return _unknown_function(batch, functions, knows_partial)
     invocations = batch.invocations
     cells = Cells()
     address = Address(target.namespace, target.type, target.id)
-    call = Call(function, address, cells, len(invocations), is_partial=is_partial, trace_header=trace_header)
+    call = Call(function, address, cells, len(invocations), knows_partial=knows_partial, trace_header=trace_header)
     if function.specs:
         states = {state.state_name: state for state in batch.state}
         missing = _missing_states(function, states)

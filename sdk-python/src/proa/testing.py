@@ -386,7 +386,7 @@ class Harness:
                 self._app_of[id(function)]._functions,
                 self._app_of[id(function)]._threads_of,
                 self._request(address, instance, messages),
-                is_partial=True,
+                knows_partial=True,
                 on_failure=errors.append,
             )
             answer = wire.FromFunction.FromString(body)
