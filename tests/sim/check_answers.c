@@ -7,7 +7,7 @@
 #include "check.h"
 #include "sim.h"
 
-static bool is_durable(const struct sim *sim, const struct message *message)
+static bool is_durable(const struct sim *sim, const struct sim_message *message)
 {
     return check_is_on_disk(message) || message->is_gone || check_may_be_dropped(sim, message);
 }
@@ -21,7 +21,7 @@ static void check_reply(struct sim *sim, uint32_t ask, struct slice value)
         sim_fail(sim, LAW_3, "ask %u is answered with a value that no function made", ask);
         return;
     }
-    const struct message *reply = &sim->messages[tag];
+    const struct sim_message *reply = &sim->messages[tag];
     const struct outcome *maker = &sim->outcomes[reply->maker];
     if (reply->reply_of != ask) {
         sim_fail(sim, LAW_3, "ask %u is answered with reply %u of ask %u", ask, tag, reply->reply_of);
@@ -42,7 +42,7 @@ static void check_reply(struct sim *sim, uint32_t ask, struct slice value)
 }
 
 /* An answer in the step of its question: only limits and plain mistakes are told at once. */
-static void check_refusal(struct sim *sim, struct message *message, uint32_t tag, enum err_code code)
+static void check_refusal(struct sim *sim, struct sim_message *message, uint32_t tag, enum err_code code)
 {
     message->is_refused = true;
     sim->seen.refused++;
@@ -71,7 +71,7 @@ static void check_refusal(struct sim *sim, struct message *message, uint32_t tag
     }
 }
 
-static void check_error(struct sim *sim, struct message *message, uint32_t tag, const struct effect_answer *answer)
+static void check_error(struct sim *sim, struct sim_message *message, uint32_t tag, const struct effect_answer *answer)
 {
     const bool is_parked = message->places[PLACE_PARKED] > 0;
 
@@ -125,7 +125,7 @@ void check_answer(struct sim *sim, const struct effect_answer *answer, uint64_t 
         return;
     }
     const uint32_t tag = (uint32_t)answer->waiter;
-    struct message *message = ledger_at(sim, tag);
+    struct sim_message *message = ledger_at(sim, tag);
     sim_trace(sim, "answer to %u: kind %d, %s", tag, (int)answer->kind,
               answer->kind == ANSWER_ERROR ? err_code_name(answer->code) : "");
     if (message->maker != 0 || message->is_answered || message->is_lost) {

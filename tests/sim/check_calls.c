@@ -11,7 +11,7 @@
 
 /* ---- results are given, and applied or not ------------------------------------------------------------ */
 
-static void count_failure(struct sim *sim, const struct call *call, const struct input_result *result)
+static void count_failure(struct sim *sim, const struct sim_call *call, const struct input_result *result)
 {
     const bool is_message =
         result->outcome == CALL_BAD_ANSWER ||
@@ -19,7 +19,7 @@ static void count_failure(struct sim *sim, const struct call *call, const struct
 
     if (result->outcome == CALL_ANSWERED && result->take_result->has_failure) {
         const struct failure *failure = &result->take_result->failure;
-        struct message *message = ledger_at(sim, call->tags[failure->index]);
+        struct sim_message *message = ledger_at(sim, call->tags[failure->index]);
         message->failures += !slice_equal(failure->code, SLICE("unknown_function"));
         message->was_rejected = message->was_rejected || !failure->is_retryable;
     } else if (is_message && call->count == 1) {
@@ -27,7 +27,7 @@ static void count_failure(struct sim *sim, const struct call *call, const struct
     }
 }
 
-void check_given(struct sim *sim, const struct call *call, uint32_t id, const struct input_result *result)
+void check_given(struct sim *sim, const struct sim_call *call, uint32_t id, const struct input_result *result)
 {
     count_failure(sim, call, result);
     sim_trace(sim, "result of call %llu: outcome %u, way %d, status %d", (unsigned long long)call->number, id,
@@ -41,7 +41,7 @@ void check_given(struct sim *sim, const struct call *call, uint32_t id, const st
     sim->input_order++;
     for (uint32_t i = 0; i < outcome->item_count; i++) {
         if (!outcome->items[i].is_cancel) {
-            struct message *message = ledger_at(sim, outcome->items[i].tag);
+            struct sim_message *message = ledger_at(sim, outcome->items[i].tag);
             message->order = sim->input_order << 16 | i;
             message->given_ms = sim_engine_ms(sim);
             message->life = sim->life;
@@ -53,21 +53,21 @@ void check_given(struct sim *sim, const struct call *call, uint32_t id, const st
     }
 }
 
-static bool is_plain(const struct message *message)
+static bool is_plain(const struct sim_message *message)
 {
     return message->kind != MESSAGE_TIMER && message->delay_ms == 0;
 }
 
 /* Law 2: the numbers grow, and messages of one sender come in the order they were sent in. */
-static void check_order(struct sim *sim, const struct instance *instance, uint32_t tag, uint64_t number)
+static void check_order(struct sim *sim, const struct sim_instance *instance, uint32_t tag, uint64_t number)
 {
-    const struct message *message = &sim->messages[tag];
+    const struct sim_message *message = &sim->messages[tag];
 
     if (instance->live_count > 0 && number <= instance->log[instance->live_count - 1].number) {
         sim_fail(sim, LAW_2, "message %u is handled after one that arrived later", tag);
     }
     for (uint32_t i = instance->live_count; is_plain(message) && i-- > 0;) {
-        const struct message *other = &sim->messages[instance->log[i].tag];
+        const struct sim_message *other = &sim->messages[instance->log[i].tag];
         if (is_plain(other) && other->source == message->source) {
             if (other->order >= message->order) {
                 sim_fail(sim, LAW_2, "message %u is handled after %u of the same sender", tag, instance->log[i].tag);
@@ -95,7 +95,7 @@ static void blame_outcome(struct sim *sim, uint32_t id, uint32_t tag)
 
 static bool confirm_pending(struct sim *sim, uint32_t index)
 {
-    struct instance *instance = &sim->instances[index];
+    struct sim_instance *instance = &sim->instances[index];
     const uint32_t id = instance->pending;
     const struct outcome *outcome = &sim->outcomes[id];
 
@@ -113,7 +113,7 @@ static bool confirm_pending(struct sim *sim, uint32_t index)
 
 bool check_log(struct sim *sim, uint32_t index, struct slice entries, uint32_t base, uint32_t must_have)
 {
-    struct instance *instance = &sim->instances[index];
+    struct sim_instance *instance = &sim->instances[index];
     const uint32_t count = base + (uint32_t)(entries.size / 8);
 
     for (uint32_t i = base; i < count; i++) {
@@ -141,12 +141,12 @@ bool check_log(struct sim *sim, uint32_t index, struct slice entries, uint32_t b
 
 /* ---- state in a call ---------------------------------------------------------------------------------- */
 
-uint64_t check_touched_ms(const struct sim *sim, const struct instance *instance, uint32_t count)
+uint64_t check_touched_ms(const struct sim *sim, const struct sim_instance *instance, uint32_t count)
 {
     return count == 0 ? 0 : sim->outcomes[instance->log[count - 1].outcome].given_ms;
 }
 
-bool check_may_expire(const struct sim *sim, uint32_t state, const struct value *value, uint64_t touched_ms,
+bool check_may_expire(const struct sim *sim, uint32_t state, const struct sim_value *value, uint64_t touched_ms,
                       uint64_t now_ms)
 {
     int64_t expire_ms = 0;
@@ -159,24 +159,24 @@ bool check_may_expire(const struct sim *sim, uint32_t state, const struct value 
 
 bool check_log_may_expire(struct sim *sim, uint32_t index, uint32_t count)
 {
-    const struct instance *instance = &sim->instances[index];
+    const struct sim_instance *instance = &sim->instances[index];
 
     if (count == 0 || instance->live_count != instance->disk_count) {
         return false; /* time passes by the hour only when all is on disk */
     }
-    const struct value next = {.written_ms_min = sim->outcomes[instance->pending].given_ms};
+    const struct sim_value next = {.written_ms_min = sim->outcomes[instance->pending].given_ms};
     if (instance->pending != 0 && check_may_expire(sim, 0, &next, 0, sim_engine_ms(sim))) {
         return false;
     }
-    const struct value last = {.written_ms_min = sim->outcomes[instance->log[count - 1].outcome].given_ms};
+    const struct sim_value last = {.written_ms_min = sim->outcomes[instance->log[count - 1].outcome].given_ms};
     return check_may_expire(sim, 0, &last, 0, sim_engine_ms(sim) + sim->skew_ms);
 }
 
 /* The other side: a value that no view of its last use keeps alive. */
 static bool must_have_expired(struct sim *sim, uint32_t index, uint32_t state)
 {
-    const struct instance *instance = &sim->instances[index];
-    const struct value *value = &instance->live[state];
+    const struct sim_instance *instance = &sim->instances[index];
+    const struct sim_value *value = &instance->live[state];
     int64_t expire_ms = 0;
     const enum expiry_mode mode = state_expiry(sim, state, &expire_ms);
     const bool is_touched = mode == EXPIRY_AFTER_INVOKE && instance->touched_ms_max > value->written_ms_max;
@@ -187,9 +187,9 @@ static bool must_have_expired(struct sim *sim, uint32_t index, uint32_t state)
 
 static void check_state(struct sim *sim, uint32_t index, uint32_t state, struct slice shown)
 {
-    const struct instance *instance = &sim->instances[index];
+    const struct sim_instance *instance = &sim->instances[index];
     const uint64_t touched_ms = check_touched_ms(sim, instance, instance->live_count);
-    struct value *value = &sim->instances[index].live[state];
+    struct sim_value *value = &sim->instances[index].live[state];
     struct buf buf;
 
     if (!value->is_set || shown.size == 0) {
@@ -215,9 +215,9 @@ static void check_state(struct sim *sim, uint32_t index, uint32_t state, struct 
     buf_done(&buf);
 }
 
-static void check_states(struct sim *sim, struct call *call, const struct effect_call *effect)
+static void check_states(struct sim *sim, struct sim_call *call, const struct effect_call *effect)
 {
-    struct instance *instance = &sim->instances[call->instance];
+    struct sim_instance *instance = &sim->instances[call->instance];
     struct slice shown[STATES_MAX] = {0};
     struct slice entries = SLICE_EMPTY;
 
@@ -257,7 +257,7 @@ static void check_states(struct sim *sim, struct call *call, const struct effect
 
 static void check_caller(struct sim *sim, uint32_t tag, const struct address *caller)
 {
-    const struct message *message = &sim->messages[tag];
+    const struct sim_message *message = &sim->messages[tag];
     char hex[INVOCATION_HEX_BYTES + 1];
     struct address wanted = {0};
 
@@ -274,7 +274,7 @@ static void check_caller(struct sim *sim, uint32_t tag, const struct address *ca
 /* Where it came from must be known to the engine: told in this life, or on disk. */
 static void check_origin(struct sim *sim, uint32_t tag)
 {
-    const struct message *message = &sim->messages[tag];
+    const struct sim_message *message = &sim->messages[tag];
 
     if (message->is_refused) {
         sim_fail(sim, LAW_6, "message %u is called though it was refused", tag);
@@ -303,7 +303,7 @@ static void check_origin(struct sim *sim, uint32_t tag)
     }
 }
 
-static void check_message(struct sim *sim, struct call *call, const struct call_message *shown, uint32_t place)
+static void check_message(struct sim *sim, struct sim_call *call, const struct call_message *shown, uint32_t place)
 {
     uint32_t tag = 0;
 
@@ -311,7 +311,7 @@ static void check_message(struct sim *sim, struct call *call, const struct call_
         sim_fail(sim, LAW_3, "a call carries a value that nobody sent");
         return;
     }
-    struct message *message = &sim->messages[tag];
+    struct sim_message *message = &sim->messages[tag];
     call->tags[place] = tag;
     call->numbers[place] = shown->number;
     if (message->places[PLACE_MAIL] > 0 && message->number != shown->number) {
@@ -343,9 +343,9 @@ static void check_message(struct sim *sim, struct call *call, const struct call_
 }
 
 /* run_ahead: false: what the call shows is on disk. */
-static void check_no_run_ahead(struct sim *sim, const struct call *call)
+static void check_no_run_ahead(struct sim *sim, const struct sim_call *call)
 {
-    const struct instance *instance = &sim->instances[call->instance];
+    const struct sim_instance *instance = &sim->instances[call->instance];
 
     if (instance->live_count != instance->disk_count) {
         sim_fail(sim, LAW_4, "instance %u is called ahead of the disk", call->instance);
@@ -371,13 +371,13 @@ static void check_batch(struct sim *sim, const struct effect_call *effect, const
     }
 }
 
-void check_call(struct sim *sim, struct call *call, const struct effect_call *effect)
+void check_call(struct sim *sim, struct sim_call *call, const struct effect_call *effect)
 {
     if (call->instance == NONE) {
         sim_fail(sim, LAW_3, "a call to an instance that nobody named");
         return;
     }
-    struct instance *instance = &sim->instances[call->instance];
+    struct sim_instance *instance = &sim->instances[call->instance];
     const struct endpoint_config *endpoint = ledger_endpoint(sim, call->instance);
     sim_trace(sim, "call %llu to instance %u, %u messages", (unsigned long long)call->number, call->instance,
               call->count);

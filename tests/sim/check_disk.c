@@ -24,7 +24,7 @@ struct news {
     uint64_t touched_ms; /* of the instance being looked at, before it */
 };
 
-bool check_is_on_disk(const struct message *message)
+bool check_is_on_disk(const struct sim_message *message)
 {
     uint32_t rows = 0;
 
@@ -34,7 +34,7 @@ bool check_is_on_disk(const struct message *message)
     return rows > 0;
 }
 
-bool check_may_be_dropped(const struct sim *sim, const struct message *message)
+bool check_may_be_dropped(const struct sim *sim, const struct sim_message *message)
 {
     if (message->target == NONE) {
         return false;
@@ -44,7 +44,7 @@ bool check_may_be_dropped(const struct sim *sim, const struct message *message)
     return retry->then == RETRY_DROP && (message->was_rejected || message->failures >= retry->attempts);
 }
 
-static bool may_be_parked(const struct sim *sim, const struct message *message)
+static bool may_be_parked(const struct sim *sim, const struct sim_message *message)
 {
     if (message->is_unroutable || message->token != 0 || sim->is_tight_on_types) {
         return true; /* a token is looked at in check_token */
@@ -60,7 +60,7 @@ static bool may_be_parked(const struct sim *sim, const struct message *message)
 
 static struct slice large_value(struct sim *sim, uint32_t index, uint32_t state)
 {
-    const struct instance *instance = &sim->instances[index];
+    const struct sim_instance *instance = &sim->instances[index];
     struct slice value = SLICE_EMPTY;
     struct key key;
     struct err err;
@@ -76,7 +76,7 @@ static struct slice large_value(struct sim *sim, uint32_t index, uint32_t state)
 
 static void read_values(struct sim *sim, uint32_t index, struct slice values[STATES_MAX])
 {
-    const struct instance *instance = &sim->instances[index];
+    const struct sim_instance *instance = &sim->instances[index];
     const struct type *type = &sim->types[instance->type];
     struct instance_record record;
     struct record_cursor cursor;
@@ -108,7 +108,7 @@ static void read_values(struct sim *sim, uint32_t index, struct slice values[STA
 
 static void check_value(struct sim *sim, uint32_t index, uint32_t state, struct slice stored, const struct news *news)
 {
-    struct value *value = &sim->instances[index].disk[state];
+    struct sim_value *value = &sim->instances[index].disk[state];
     struct buf buf;
 
     if (!value->is_set || stored.size == 0) {
@@ -134,7 +134,7 @@ static void check_value(struct sim *sim, uint32_t index, uint32_t state, struct 
 
 static void note_entries(struct sim *sim, uint32_t index, uint32_t from, uint32_t to, struct news *news)
 {
-    const struct instance *instance = &sim->instances[index];
+    const struct sim_instance *instance = &sim->instances[index];
 
     for (uint32_t i = from; i < to; i++) {
         struct outcome *outcome = &sim->outcomes[instance->log[i].outcome];
@@ -161,7 +161,7 @@ static bool begins_with(const struct entry *first, uint32_t count, struct slice 
 
 static void check_instance(struct sim *sim, uint32_t index, struct news *news)
 {
-    struct instance *instance = &sim->instances[index];
+    struct sim_instance *instance = &sim->instances[index];
     struct slice values[STATES_MAX] = {0};
     struct slice entries = SLICE_EMPTY;
 
@@ -196,9 +196,9 @@ static void check_instance(struct sim *sim, uint32_t index, struct news *news)
 /* ---- tokens ------------------------------------------------------------------------------------------- */
 
 /* Law 7: who holds a token, as of the disk. A token stays taken until its timer fires or is cancelled. */
-static void take_token(struct sim *sim, struct instance *sender, uint32_t tag)
+static void take_token(struct sim *sim, struct sim_instance *sender, uint32_t tag)
 {
-    const struct message *message = &sim->messages[tag];
+    const struct sim_message *message = &sim->messages[tag];
     const uint32_t holder = sender->holders[message->token];
 
     if (message->places[PLACE_PARKED] > 0) {
@@ -216,7 +216,7 @@ static void take_token(struct sim *sim, struct instance *sender, uint32_t tag)
     sender->holders[message->token] = tag;
 }
 
-static void cancel_token(struct sim *sim, struct instance *sender, uint32_t token)
+static void cancel_token(struct sim *sim, struct sim_instance *sender, uint32_t token)
 {
     const uint32_t holder = sender->holders[token];
 
@@ -224,7 +224,7 @@ static void cancel_token(struct sim *sim, struct instance *sender, uint32_t toke
     if (holder == 0) {
         return;
     }
-    struct message *message = &sim->messages[holder];
+    struct sim_message *message = &sim->messages[holder];
     if (message->places[PLACE_TIMER] > 0) {
         sim_fail(sim, LAW_7, "message %u still waits though its token was cancelled", holder);
     }
@@ -237,7 +237,7 @@ static void cancel_token(struct sim *sim, struct instance *sender, uint32_t toke
 static void check_items(struct sim *sim, uint32_t id)
 {
     const struct outcome *outcome = &sim->outcomes[id];
-    struct instance *sender = &sim->instances[outcome->instance];
+    struct sim_instance *sender = &sim->instances[outcome->instance];
 
     for (uint32_t i = 0; i < outcome->item_count; i++) {
         const struct item *item = &outcome->items[i];
@@ -256,7 +256,7 @@ static void check_items(struct sim *sim, uint32_t id)
 
 static enum place place_of(struct sim *sim, uint32_t tag)
 {
-    const struct message *message = &sim->messages[tag];
+    const struct sim_message *message = &sim->messages[tag];
     enum place found = PLACE_NOWHERE;
 
     for (uint32_t place = 0; place < PLACE_COUNT; place++) {
@@ -283,7 +283,7 @@ static enum place place_of(struct sim *sim, uint32_t tag)
 /* A message that an applied result made, or that had a place, has none. */
 static void check_absent(struct sim *sim, uint32_t tag)
 {
-    struct message *message = &sim->messages[tag];
+    struct sim_message *message = &sim->messages[tag];
     const bool is_reply = message->target == NONE && message->reply_of != 0 && !message->is_unroutable;
     const bool is_due = sim_engine_ms(sim) >= message->given_ms + message->delay_ms;
 
@@ -310,7 +310,7 @@ static void check_absent(struct sim *sim, uint32_t tag)
 
 static void check_arrival(struct sim *sim, uint32_t tag, uint64_t sealed_ms)
 {
-    const struct message *message = &sim->messages[tag];
+    const struct sim_message *message = &sim->messages[tag];
 
     if (message->maker != 0 && !sim->outcomes[message->maker].is_on_disk) {
         const bool is_fenced = sim->outcomes[message->maker].is_fenced;
@@ -330,7 +330,7 @@ static void check_arrival(struct sim *sim, uint32_t tag, uint64_t sealed_ms)
 
 static void check_move(struct sim *sim, uint32_t tag, enum place now)
 {
-    const struct message *message = &sim->messages[tag];
+    const struct sim_message *message = &sim->messages[tag];
     const enum place before = message->before;
 
     if (now == PLACE_PARKED && before != PLACE_PARKED && !may_be_parked(sim, message)) {
@@ -352,7 +352,7 @@ static void check_places(struct sim *sim, uint64_t sealed_ms)
 
     for (uint32_t i = 0; i < disk->touched_count; i++) {
         const uint32_t tag = disk->touched[i];
-        struct message *message = &sim->messages[tag];
+        struct sim_message *message = &sim->messages[tag];
         const enum place now = place_of(sim, tag);
         message->is_touched = false;
         disk->fired +=
@@ -408,7 +408,7 @@ static uint32_t count_bare_asks(struct sim *sim)
     uint32_t count = 0;
 
     for (uint32_t tag = 1; tag <= sim->message_count; tag++) {
-        const struct message *message = &sim->messages[tag];
+        const struct sim_message *message = &sim->messages[tag];
         count += message->kind == MESSAGE_ASK && message->life == sim->life && !message->is_refused &&
                  message->live == 0 && !check_is_on_disk(message) && !message->is_gone;
     }

@@ -91,7 +91,7 @@ bool check_is_blocked(struct sim *sim)
     thread_assume(&thread_loop);
     engine_publish(sim->engine);
     for (uint32_t tag = 1; tag <= sim->message_count; tag++) {
-        const struct message *message = &sim->messages[tag];
+        const struct sim_message *message = &sim->messages[tag];
         if (message->places[PLACE_MAIL] > 0 && !has_mail[message->target]) {
             has_mail[message->target] = true;
             waiting++;
@@ -103,7 +103,7 @@ bool check_is_blocked(struct sim *sim)
 
 static void check_message_end(struct sim *sim, uint32_t tag)
 {
-    const struct message *message = &sim->messages[tag];
+    const struct sim_message *message = &sim->messages[tag];
 
     if (message->maker == 0 && !message->is_answered && !message->is_lost && message->given_ms > 0) {
         sim_fail(sim, LAW_9, "client %u was never answered", tag);

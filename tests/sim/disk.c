@@ -45,7 +45,7 @@ const struct disk_row *disk_find(const struct disk *disk, enum store_table table
 void disk_touch(struct sim *sim, uint32_t tag)
 {
     struct disk *disk = &sim->disk;
-    struct message *message = ledger_at(sim, tag);
+    struct sim_message *message = ledger_at(sim, tag);
 
     if (message->is_touched) {
         return;
@@ -82,7 +82,7 @@ static void check_envelope(struct sim *sim, const struct envelope *envelope, str
     if (!ledger_get_message(sim, envelope->value, &tag)) {
         return; /* already reported */
     }
-    const struct message *message = &sim->messages[tag];
+    const struct sim_message *message = &sim->messages[tag];
     if (message->target != NONE) {
         const struct address target = ledger_address(sim, message->target);
         if (!address_equal(&target, &envelope->target)) {
@@ -115,7 +115,7 @@ static void count_mail(struct sim *sim, const struct envelope *envelope, enum pl
     if (place != PLACE_MAIL || !ledger_get_message(sim, envelope->value, &tag)) {
         return;
     }
-    const struct message *message = &sim->messages[tag];
+    const struct sim_message *message = &sim->messages[tag];
     const bool is_plain = message->kind != MESSAGE_TIMER && message->delay_ms == 0;
     if (is_plain && message->maker == 0 && message->target != NONE) {
         sim->instances[message->target].client_mail += by;
@@ -193,7 +193,7 @@ static uint32_t read_u32(struct slice key)
 static void touch_instance(struct sim *sim, const struct disk_row *row)
 {
     for (uint32_t i = 0; i < sim->instance_count; i++) {
-        struct instance *instance = &sim->instances[i];
+        struct sim_instance *instance = &sim->instances[i];
         struct key prefix;
         if (sim->types[instance->type].number != read_u32(row_key(row)) || instance->is_touched) {
             continue;

@@ -110,9 +110,9 @@ void edges_snapshot(struct sim *sim, struct event *event)
 
 /* ---- the dispatcher ----------------------------------------------------------------------------------- */
 
-static struct call *call_create(struct sim *sim, const struct effect_call *effect)
+static struct sim_call *call_create(struct sim *sim, const struct effect_call *effect)
 {
-    struct call *call = calloc(1, sizeof *call);
+    struct sim_call *call = calloc(1, sizeof *call);
     check(call != NULL);
 
     call->tags = calloc(effect->message_count + 1, sizeof call->tags[0]);
@@ -138,7 +138,7 @@ static struct call *call_create(struct sim *sim, const struct effect_call *effec
 
 void edges_call(struct sim *sim, const struct effect_call *effect)
 {
-    struct call *call = call_create(sim, effect);
+    struct sim_call *call = call_create(sim, effect);
 
     plant_call(sim, effect);
     sim->seen.calls++;
@@ -162,7 +162,7 @@ void edges_call(struct sim *sim, const struct effect_call *effect)
 /* The engine hears of an answer now: what it may apply is decided here. */
 void edges_result(struct sim *sim, struct event *event, struct input *input)
 {
-    struct call *call = event->call;
+    struct sim_call *call = event->call;
     struct outcome *outcome = event->outcome == 0 ? NULL : &sim->outcomes[event->outcome];
 
     *input = (struct input){.kind = INPUT_RESULT, .result = event->result};
@@ -200,7 +200,7 @@ static void client_message(struct sim *sim, struct input *input, struct arena *a
     const bool is_ask = random_chance(random, 400);
     const uint32_t tag = ledger_message(sim, is_ask ? MESSAGE_ASK : MESSAGE_SEND);
     check(tag != 0);
-    struct message *message = &sim->messages[tag];
+    struct sim_message *message = &sim->messages[tag];
 
     message->target = random_below(random, sim->instance_count);
     message->is_unroutable = random_chance(random, 10);
@@ -255,7 +255,7 @@ void edges_client(struct sim *sim, struct input *inputs, uint32_t *count, struct
 void edges_stop_waiting(struct sim *sim)
 {
     for (uint32_t tag = 1; tag <= sim->message_count; tag++) {
-        struct message *message = &sim->messages[tag];
+        struct sim_message *message = &sim->messages[tag];
         if (message->maker == 0 && message->life == sim->life && !message->is_answered) {
             message->is_lost = true;
         }

@@ -45,7 +45,7 @@ bool random_chance(struct random *random, uint32_t permille)
     return random_below(random, 1000) < permille;
 }
 
-struct message *ledger_at(struct sim *sim, uint32_t tag)
+struct sim_message *ledger_at(struct sim *sim, uint32_t tag)
 {
     check(tag > 0 && tag <= sim->message_count);
     return &sim->messages[tag];
@@ -57,16 +57,16 @@ uint32_t ledger_message(struct sim *sim, enum message_kind kind)
         return 0;
     }
     const uint32_t tag = ++sim->message_count;
-    struct message *message = &sim->messages[tag];
+    struct sim_message *message = &sim->messages[tag];
 
-    *message = (struct message){.kind = kind, .source = NONE, .target = NONE};
+    *message = (struct sim_message){.kind = kind, .source = NONE, .target = NONE};
     for (size_t i = 0; i < INVOCATION_BYTES; i++) {
         message->invocation.bytes[i] = (uint8_t)random_mix(sim->options.seed + tag, i);
     }
     return tag;
 }
 
-uint32_t ledger_outcome(struct sim *sim, const struct call *call)
+uint32_t ledger_outcome(struct sim *sim, const struct sim_call *call)
 {
     if (sim->outcome_count + 1 >= sim->outcome_capacity) {
         sim->outcome_capacity = sim->outcome_capacity == 0 ? 1024 : sim->outcome_capacity * 2;
@@ -130,7 +130,7 @@ static void put_padding(struct buf *buf, uint64_t seed, uint32_t count)
 
 void ledger_put_message(const struct sim *sim, uint32_t tag, struct buf *buf)
 {
-    const struct message *message = &sim->messages[tag];
+    const struct sim_message *message = &sim->messages[tag];
 
     begin_typed_value(buf, "sim/message", 8 + (size_t)message->padding);
     buf_append(buf, message_mark, 4);
@@ -250,7 +250,7 @@ enum expiry_mode state_expiry(const struct sim *sim, uint32_t state, int64_t *ou
 
 struct address ledger_address(const struct sim *sim, uint32_t instance)
 {
-    const struct instance *at = &sim->instances[instance];
+    const struct sim_instance *at = &sim->instances[instance];
     const struct type *type = &sim->types[at->type];
 
     return (struct address){slice_of(type->space), slice_of(type->name), {at->id, at->id_bytes}};
@@ -306,24 +306,24 @@ bool ledger_number(struct sim *sim, uint64_t number, uint32_t tag)
     return true;
 }
 
-static void apply_changes(struct sim *sim, struct value *values, uint32_t id)
+static void apply_changes(struct sim *sim, struct sim_value *values, uint32_t id)
 {
     const struct outcome *outcome = &sim->outcomes[id];
 
     for (uint32_t i = 0; i < outcome->change_count; i++) {
         const struct change *change = &outcome->changes[i];
-        values[change->state] = (struct value){.is_set = !change->is_delete,
-                                               .outcome = id,
-                                               .padding = change->padding,
-                                               .written_ms_min = outcome->given_ms,
-                                               .written_ms_max = sim_engine_ms(sim)};
+        values[change->state] = (struct sim_value){.is_set = !change->is_delete,
+                                                   .outcome = id,
+                                                   .padding = change->padding,
+                                                   .written_ms_min = outcome->given_ms,
+                                                   .written_ms_max = sim_engine_ms(sim)};
     }
 }
 
 /* The engine must show this outcome from now on. */
 void ledger_append(struct sim *sim, uint32_t index, uint32_t id)
 {
-    struct instance *instance = &sim->instances[index];
+    struct sim_instance *instance = &sim->instances[index];
     const struct outcome *outcome = &sim->outcomes[id];
 
     for (uint32_t i = 0; i < outcome->handled_count; i++) {
@@ -346,7 +346,7 @@ void ledger_append(struct sim *sim, uint32_t index, uint32_t id)
 void ledger_crash(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->instance_count; i++) {
-        struct instance *instance = &sim->instances[i];
+        struct sim_instance *instance = &sim->instances[i];
         while (instance->live_count > instance->disk_count) {
             sim->messages[instance->log[--instance->live_count].tag].live--;
         }
@@ -360,7 +360,7 @@ void ledger_crash(struct sim *sim)
 /* The store holds the log up to `count` entries. */
 void ledger_disk(struct sim *sim, uint32_t index, uint32_t count)
 {
-    struct instance *instance = &sim->instances[index];
+    struct sim_instance *instance = &sim->instances[index];
     uint32_t last = 0;
 
     check(count <= instance->live_count);

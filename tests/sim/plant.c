@@ -197,7 +197,7 @@ void plant_call(struct sim *sim, const struct effect_call *effect)
 }
 
 /* The engine hears that a call ended which goes on. */
-void plant_after_call(struct sim *sim, struct call *call)
+void plant_after_call(struct sim *sim, struct sim_call *call)
 {
     if (plant_strikes(sim, PLANT_LAW1_ENDS_CALL, 200)) {
         struct event *event = world_event(sim, EVENT_LIE, sim->now_ms);
@@ -207,7 +207,7 @@ void plant_after_call(struct sim *sim, struct call *call)
 }
 
 /* A late answer reaches the engine under the number of the call that is in flight now. */
-void plant_fenced(struct sim *sim, const struct call *call, struct input *input)
+void plant_fenced(struct sim *sim, const struct sim_call *call, struct input *input)
 {
     const uint64_t open = sim->instances[call->instance].call;
 

@@ -20,8 +20,8 @@ void plant_epoch(struct sim *sim, struct epoch *epoch);             /* before it
 bool plant_skips_epoch(struct sim *sim, const struct epoch *epoch); /* true: it is not applied now */
 struct epoch *plant_stored(struct sim *sim, struct epoch *epoch);   /* what the store gets of it */
 void plant_call(struct sim *sim, const struct effect_call *effect); /* before anybody looks at it */
-void plant_after_call(struct sim *sim, struct call *call);
-void plant_fenced(struct sim *sim, const struct call *call, struct input *input);
+void plant_after_call(struct sim *sim, struct sim_call *call);
+void plant_fenced(struct sim *sim, const struct sim_call *call, struct input *input);
 void plant_message(struct sim *sim, struct input *inputs, uint32_t *count); /* after the newest of them */
 void plant_after_step(struct sim *sim);
 /* False: the answer is swallowed. */

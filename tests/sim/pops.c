@@ -13,7 +13,7 @@
 
 enum { EAGER_POPS_MAX = 3, LATE_POPS_MAX = 30 };
 
-bool pops_is_record(const struct message *message)
+bool pops_is_record(const struct sim_message *message)
 {
     return message->kind == MESSAGE_EGRESS && message->egress == EGRESS_TOPIC && !message->is_unroutable;
 }
@@ -33,7 +33,7 @@ void pops_client(struct sim *sim, struct input *inputs, uint32_t *count)
     for (uint32_t i = 0; i < pops && *count < INPUTS_MAX && topic->count + 1 < POPS_MAX; i++) {
         const uint32_t number = ++topic->count;
         struct input *input = &inputs[(*count)++];
-        topic->pops[number] = (struct pop){.disk_epoch = sim->disk.epoch, .step = sim->steps};
+        topic->pops[number] = (struct sim_pop){.disk_epoch = sim->disk.epoch, .step = sim->steps};
         *input = (struct input){.kind = INPUT_POP};
         input->pop = (struct input_pop){.waiter = WAITER_POP + number, .egress = EGRESS_TOPIC};
         memcpy(input->pop.invocation.bytes, &input->pop.waiter, sizeof input->pop.waiter);
@@ -58,7 +58,7 @@ void pops_stop_waiting(struct sim *sim)
 
 void pops_stored(struct sim *sim, uint32_t tag, uint64_t number)
 {
-    struct message *message = &sim->messages[tag];
+    struct sim_message *message = &sim->messages[tag];
 
     message->number = number;
     message->disk_epoch = sim->disk.epoch;
@@ -70,14 +70,14 @@ void pops_stored(struct sim *sim, uint32_t tag, uint64_t number)
 void pops_removed(struct sim *sim, uint32_t tag)
 {
     struct topic *topic = &sim->topic;
-    const struct message *gone = &sim->messages[tag];
+    const struct sim_message *gone = &sim->messages[tag];
 
     topic->removed++;
     if (topic->removed > topic->open) {
         sim_fail(sim, LAW_6, "record %u left the disk, and nobody took it", tag);
     }
     for (uint32_t i = 1; i <= sim->message_count; i++) {
-        const struct message *other = &sim->messages[i];
+        const struct sim_message *other = &sim->messages[i];
         if (i != tag && pops_is_record(other) && other->places[PLACE_OUTBOX] > 0 && other->number < gone->number) {
             sim_fail(sim, LAW_2, "record %u is popped before record %u, which is older", tag, i);
         }
@@ -96,7 +96,7 @@ static void check_record(struct sim *sim, struct slice value)
         sim_fail(sim, LAW_3, "a client pops what no function sent to the topic");
         return;
     }
-    struct message *message = &sim->messages[tag];
+    struct sim_message *message = &sim->messages[tag];
     if (message->is_popped) {
         sim_fail(sim, LAW_6, "record %u is popped twice", tag);
     }
@@ -112,11 +112,11 @@ static void check_record(struct sim *sim, struct slice value)
     sim->seen.popped++;
 }
 
-static void check_empty(struct sim *sim, const struct pop *pop)
+static void check_empty(struct sim *sim, const struct sim_pop *pop)
 {
     sim->seen.empty++;
     for (uint32_t i = 1; i <= sim->message_count; i++) {
-        const struct message *message = &sim->messages[i];
+        const struct sim_message *message = &sim->messages[i];
         if (pops_is_record(message) && message->places[PLACE_OUTBOX] > 0 && message->disk_epoch <= pop->disk_epoch) {
             sim_fail(sim, LAW_4, "a client is told that nothing waits, and record %u is on disk", i);
         }
@@ -125,7 +125,7 @@ static void check_empty(struct sim *sim, const struct pop *pop)
 
 /* What a client may hear instead of a record: at once what keeps everybody out, and later that the disk took too long,
  * if it may have. */
-static void check_refusal(struct sim *sim, const struct pop *pop, enum err_code code)
+static void check_refusal(struct sim *sim, const struct sim_pop *pop, enum err_code code)
 {
     const struct faults *faults = &sim->faults;
     const bool is_disk_good =

@@ -15,7 +15,7 @@ enum { RESULT_BYTES_MAX = 4 << 20, DEPTH_MAX = 3, DELAY_MS_MAX = 30000 };
 /* A result being made. */
 struct making {
     struct sim *sim;
-    struct call *call;
+    struct sim_call *call;
     struct result *result;
     uint32_t id; /* of the outcome */
     struct random random;
@@ -66,7 +66,7 @@ static uint32_t item_message(struct making *making, enum message_kind kind, uint
     if (tag == 0) {
         return 0;
     }
-    struct message *message = &sim->messages[tag];
+    struct sim_message *message = &sim->messages[tag];
     message->maker = making->id;
     message->source = making->call->instance;
     message->depth = sim->messages[parent].depth + 1;
@@ -98,7 +98,7 @@ static struct slice token_text(struct making *making, uint32_t token)
 }
 
 /* Where an item goes; one in thirty to a function nobody serves. */
-static struct address item_target(struct making *making, struct message *message)
+static struct address item_target(struct making *making, struct sim_message *message)
 {
     struct sim *sim = making->sim;
 
@@ -137,7 +137,7 @@ static void add_out(struct making *making, uint32_t parent, uint32_t reply_of)
     const uint32_t tag = item_message(making, MESSAGE_OUT, parent);
 
     if (tag != 0) {
-        struct message *message = &making->sim->messages[tag];
+        struct sim_message *message = &making->sim->messages[tag];
         message->reply_of = reply_of;
         making->result->outgoing[making->result->outgoing_count++] =
             (struct outgoing){.target = item_target(making, message), .value = item_value(making, tag)};
@@ -151,7 +151,7 @@ static void add_timer(struct making *making, uint32_t parent)
     if (tag == 0) {
         return;
     }
-    struct message *message = &making->sim->messages[tag];
+    struct sim_message *message = &making->sim->messages[tag];
     struct delayed *delayed = &making->result->delayed[making->result->delayed_count++];
     message->delay_ms = random_chance(&making->random, 100) ? 0 : random_below(&making->random, DELAY_MS_MAX);
     message->token = random_chance(&making->random, 600) ? random_between(&making->random, 1, TOKENS_MAX) : 0;
@@ -187,7 +187,7 @@ static void add_egress(struct making *making, uint32_t parent)
     if (tag == 0) {
         return;
     }
-    struct message *message = &making->sim->messages[tag];
+    struct sim_message *message = &making->sim->messages[tag];
     message->egress = random_below(&making->random, EGRESSES_MAX);
     message->is_unroutable = random_chance(&making->random, 50);
     const struct egress_config *egress = &making->sim->registry->egresses[message->egress];
@@ -224,7 +224,7 @@ static void answer_ask(struct making *making, uint32_t tag, uint32_t ask)
 static void run_message(struct making *making, uint32_t tag)
 {
     struct sim *sim = making->sim;
-    const struct message message = sim->messages[tag];
+    const struct sim_message message = sim->messages[tag];
 
     if (message.reply_of != 0 && has_room(making)) {
         answer_ask(making, tag, message.reply_of);
@@ -252,7 +252,7 @@ static void run_message(struct making *making, uint32_t tag)
 static void set_log(struct making *making)
 {
     const struct outcome *outcome = outcome_of(making);
-    const struct instance *instance = &making->sim->instances[making->call->instance];
+    const struct sim_instance *instance = &making->sim->instances[making->call->instance];
     struct mutation *mutation = &making->result->mutations[making->result->mutation_count++];
     struct buf buf;
 
@@ -328,7 +328,7 @@ static bool does_reject(const struct sim *sim, uint32_t tag)
 
 static bool does_fail(const struct sim *sim, uint32_t tag)
 {
-    const struct message *message = &sim->messages[tag];
+    const struct sim_message *message = &sim->messages[tag];
 
     return message->fails_first == NONE ? !sim->is_draining : message->runs <= message->fails_first;
 }
@@ -407,7 +407,7 @@ static bool make_result(struct making *making)
     return true;
 }
 
-static void run_function(struct sim *sim, struct call *call, struct input_result *out, uint32_t *out_outcome)
+static void run_function(struct sim *sim, struct sim_call *call, struct input_result *out, uint32_t *out_outcome)
 {
     struct making making = {.sim = sim, .call = call, .result = result_begin(), .id = ledger_outcome(sim, call)};
 
@@ -445,7 +445,7 @@ static void fail_call(struct sim *sim, struct input_result *out)
     }
 }
 
-static void send_answer(struct sim *sim, struct call *call, const struct input_result *result, uint32_t outcome,
+static void send_answer(struct sim *sim, struct sim_call *call, const struct input_result *result, uint32_t outcome,
                         uint64_t due_ms)
 {
     struct event *event = world_event(sim, EVENT_RESULT, due_ms);
@@ -456,7 +456,7 @@ static void send_answer(struct sim *sim, struct call *call, const struct input_r
     event->outcome = outcome;
 }
 
-void program_run(struct sim *sim, struct call *call)
+void program_run(struct sim *sim, struct sim_call *call)
 {
     const uint32_t timeout_ms = sim->registry->endpoints[call->endpoint].timeout_ms;
     const uint64_t soon_ms = sim->now_ms + random_below(&sim->random, sim->faults.call_slow_ms + 1);

@@ -92,7 +92,7 @@ static void setup_instances(struct sim *sim)
         }
     }
     for (uint32_t i = 0; i < sim->instance_count; i++) {
-        struct instance *instance = &sim->instances[i];
+        struct sim_instance *instance = &sim->instances[i];
         char tail[16];
         const int tail_bytes = snprintf(tail, sizeof tail, "%u", i);
         const bool is_long = random_chance(&sim->random, 200); /* they differ only behind the kept prefix */

@@ -6,6 +6,7 @@
  * carries a number (its tag) in its value, every function keeps a log of the tags it handled in its state,
  * with the id of the result that handled them; so what was applied can be read from the store's rows.
  * The ledger knows what could happen, the disk image what did; the checkers hold one against the other.
+ * A struct whose name the host has too is a sim_* here: what the world knows of the same thing.
  * Thread: one. Memory: a simulation owns everything in it; sim_destroy frees it.
  */
 #pragma once
@@ -62,7 +63,7 @@ enum message_kind {
 
 enum place { PLACE_NOWHERE, PLACE_MAIL, PLACE_TIMER, PLACE_PARKED, PLACE_OUTBOX, PLACE_LOG, PLACE_COUNT };
 
-struct message {
+struct sim_message {
     enum message_kind kind;
     uint32_t maker;     /* result; 0: a client */
     uint32_t source;    /* instance of the sender; NONE: a client */
@@ -141,7 +142,7 @@ struct entry { /* of an instance's log */
     uint64_t number;
 };
 
-struct value { /* of one state value of one instance */
+struct sim_value { /* of one state value of one instance */
     bool is_set;
     uint32_t outcome; /* that wrote it */
     uint32_t padding;
@@ -149,7 +150,7 @@ struct value { /* of one state value of one instance */
     uint64_t written_ms_max;
 };
 
-struct instance {
+struct sim_instance {
     uint32_t type;
     uint8_t *id;
     uint32_t id_bytes;
@@ -160,8 +161,8 @@ struct instance {
     uint32_t disk_count;
     uint32_t log_capacity;
     uint32_t pending; /* outcome given to the engine, not yet known to be applied or refused; 0: none */
-    struct value live[STATES_MAX];
-    struct value disk[STATES_MAX];
+    struct sim_value live[STATES_MAX];
+    struct sim_value disk[STATES_MAX];
     uint64_t touched_ms_max;          /* the last result was applied then or before */
     uint32_t client_mail;             /* rows in mail that clients sent without delay */
     uint32_t holders[TOKENS_MAX + 1]; /* tag of the timer that holds a token, as of the disk; 0: none */
@@ -209,14 +210,14 @@ struct disk {
 
 /* ---- pops ---------------------------------------------------------------------------------------------- */
 
-struct pop {
+struct sim_pop {
     uint64_t disk_epoch; /* newest on disk when it was given */
     uint32_t step;       /* of the world, when it was given */
     bool is_over;        /* answered, or its connection broke */
 };
 
 struct topic {
-    struct pop *pops; /* by number; 0 is unused */
+    struct sim_pop *pops; /* by number; 0 is unused */
     uint32_t count;
     uint32_t open;         /* under way */
     uint32_t removed;      /* records gone from the disk for one of those */
@@ -226,8 +227,8 @@ struct topic {
 
 /* ---- the world ---------------------------------------------------------------------------------------- */
 
-struct call {
-    struct call *next;
+struct sim_call {
+    struct sim_call *next;
     uint64_t number;
     uint32_t instance;
     uint32_t endpoint;
@@ -266,7 +267,7 @@ struct event {
     struct effect_read read; /* of SNAPSHOT and ROWS: owned copy */
     struct input_rows rows;
     struct arena *arena;
-    struct call *call; /* of RESULT */
+    struct sim_call *call; /* of RESULT */
     struct input_result result;
     uint32_t outcome; /* of RESULT; 0: none */
 };
@@ -362,7 +363,7 @@ struct sim {
     struct heap events;
     uint64_t event_sequence;
     uint64_t input_order;
-    struct call *calls; /* all ever made, newest first */
+    struct sim_call *calls; /* all ever made, newest first */
     uint32_t calls_open;
     size_t call_bytes_open; /* of messages and states in calls under way */
     uint32_t calls_open_of[ENDPOINTS_MAX];
@@ -375,9 +376,9 @@ struct sim {
 
     struct type types[TYPES_MAX];
     uint32_t type_count;
-    struct instance instances[INSTANCES_MAX];
+    struct sim_instance instances[INSTANCES_MAX];
     uint32_t instance_count;
-    struct message *messages; /* by tag; 0 is unused */
+    struct sim_message *messages; /* by tag; 0 is unused */
     uint32_t message_count;
     struct outcome *outcomes; /* by id; 0 is unused */
     uint32_t outcome_count;
@@ -411,7 +412,7 @@ void setup_engine_options(struct sim *sim, struct engine_options *out);
 
 /* ledger.c */
 uint32_t ledger_message(struct sim *sim, enum message_kind kind); /* its tag; 0: the ledger is full */
-uint32_t ledger_outcome(struct sim *sim, const struct call *call);
+uint32_t ledger_outcome(struct sim *sim, const struct sim_call *call);
 void ledger_put_message(const struct sim *sim, uint32_t tag, struct buf *buf);
 /* The tag in a value, and true if the value is that message's, byte for byte. */
 bool ledger_get_message(const struct sim *sim, struct slice value, uint32_t *out_tag);
@@ -423,7 +424,7 @@ struct entry ledger_log_entry(struct slice entries, uint32_t index);
 struct address ledger_address(const struct sim *sim, uint32_t instance);
 uint32_t ledger_instance(const struct sim *sim, const struct address *address); /* NONE: unknown */
 void ledger_reply_address(const struct sim *sim, uint32_t ask, struct address *out, char hex[INVOCATION_HEX_BYTES + 1]);
-struct message *ledger_at(struct sim *sim, uint32_t tag);
+struct sim_message *ledger_at(struct sim *sim, uint32_t tag);
 const struct endpoint_config *ledger_endpoint(const struct sim *sim, uint32_t instance);
 /* True if this life's module file lacks the instance's function. */
 bool ledger_is_missing(const struct sim *sim, uint32_t instance);
@@ -437,7 +438,7 @@ const char *state_typename(uint32_t state);
 enum expiry_mode state_expiry(const struct sim *sim, uint32_t state, int64_t *out_expire_ms);
 
 /* program.c: what a function does with a call, and how the answer travels. */
-void program_run(struct sim *sim, struct call *call);
+void program_run(struct sim *sim, struct sim_call *call);
 
 /* world.c */
 struct event *world_event(struct sim *sim, enum event_kind kind, uint64_t due_ms);
@@ -461,7 +462,7 @@ void pops_answer(struct sim *sim, const struct effect_answer *answer);
 void pops_stored(struct sim *sim, uint32_t tag, uint64_t number);
 void pops_removed(struct sim *sim, uint32_t tag);
 void pops_stop_waiting(struct sim *sim);
-bool pops_is_record(const struct message *message); /* of the topic */
+bool pops_is_record(const struct sim_message *message); /* of the topic */
 
 /* disk.c */
 void disk_apply(struct sim *sim, const struct epoch *epoch, uint64_t sealed_ms);
@@ -472,20 +473,20 @@ void disk_touch(struct sim *sim, uint32_t tag);
 struct slice disk_value(const struct disk_row *row);
 
 /* checkers; each names its laws at its head */
-void check_call(struct sim *sim, struct call *call, const struct effect_call *effect);
-void check_given(struct sim *sim, const struct call *call, uint32_t outcome, const struct input_result *result);
+void check_call(struct sim *sim, struct sim_call *call, const struct effect_call *effect);
+void check_given(struct sim *sim, const struct sim_call *call, uint32_t outcome, const struct input_result *result);
 /* The log of an instance as somebody shows it: what it must begin with, and the outcome it may go on with. */
 bool check_log(struct sim *sim, uint32_t instance, struct slice entries, uint32_t base, uint32_t must_have);
 /* True if all of an instance's log up to `count` may have expired. */
 bool check_log_may_expire(struct sim *sim, uint32_t instance, uint32_t count);
 /* True if a value of this state, written then, may have expired by `now_ms`. */
-bool check_may_expire(const struct sim *sim, uint32_t state, const struct value *value, uint64_t touched_ms,
+bool check_may_expire(const struct sim *sim, uint32_t state, const struct sim_value *value, uint64_t touched_ms,
                       uint64_t now_ms);
 /* The earliest time at which the instance can have handled the newest of so many entries of its log; 0: none. */
-uint64_t check_touched_ms(const struct sim *sim, const struct instance *instance, uint32_t count);
-bool check_may_be_dropped(const struct sim *sim, const struct message *message);
+uint64_t check_touched_ms(const struct sim *sim, const struct sim_instance *instance, uint32_t count);
+bool check_may_be_dropped(const struct sim *sim, const struct sim_message *message);
 void check_figures(struct sim *sim);
-bool check_is_on_disk(const struct message *message);
+bool check_is_on_disk(const struct sim_message *message);
 void check_epoch(struct sim *sim, uint64_t sealed_ms);
 void check_sealed(struct sim *sim, const struct epoch *epoch);
 void check_answer(struct sim *sim, const struct effect_answer *answer, uint64_t given_from);

@@ -528,14 +528,14 @@ struct sim *sim_create(const struct sim_options *options)
 void sim_destroy(struct sim *sim)
 {
     struct heap_node *node = NULL;
-    struct call *next = NULL;
+    struct sim_call *next = NULL;
 
     while ((node = heap_pop(&sim->events)) != NULL) {
         world_event_destroy(event_of(node));
     }
     heap_done(&sim->events);
     engine_destroy(sim->engine);
-    for (struct call *call = sim->calls; call != NULL; call = next) {
+    for (struct sim_call *call = sim->calls; call != NULL; call = next) {
         next = call->next;
         free(call->tags);
         free(call->numbers);
