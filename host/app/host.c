@@ -177,7 +177,7 @@ static enum err_code open_threads(struct host *host, struct err *err) LOOP_THREA
         .loop = host->loop, .store = host->store, .log = host->log, .on_failure = on_failure};
     if (committer_start(&committer, &host->committer, err) != ERR_NONE ||
         reader_start(host->loop, host->store, options->reader_threads, &host->reader, err) != ERR_NONE ||
-        helper_start(host->loop, options->helper_threads, HELPER_JOBS_MAX, &host->helper, err) != ERR_NONE) {
+        helper_start(host->loop, "helper", options->helper_threads, HELPER_JOBS_MAX, &host->helper, err) != ERR_NONE) {
         return err->code;
     }
     const struct dispatcher_options dispatcher = {.loop = host->loop,

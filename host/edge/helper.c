@@ -8,8 +8,8 @@
 #include "check.h"
 
 enum {
-    THREADS_MAX = 8,
-    TAKE_MAX = 64,
+    THREADS_MAX = 16,
+    TAKE_MAX = 256,      /* ended jobs of one turn */
     WAIT_MS = 60 * 1000, /* a thread with nothing to do looks up this often; closing the queue wakes it at once */
 };
 
@@ -69,10 +69,10 @@ static void on_ended(void *context, uint32_t events)
     finish(helper);
 }
 
-static enum err_code start_threads(struct helper *helper, uint32_t threads, struct err *err)
+static enum err_code start_threads(struct helper *helper, const char *name, uint32_t threads, struct err *err)
 {
     for (uint32_t i = 0; i < threads; i++) {
-        if (thread_start(&helper->threads[i], "helper", help, helper, err) != ERR_NONE) {
+        if (thread_start(&helper->threads[i], name, help, helper, err) != ERR_NONE) {
             return err->code;
         }
         helper->thread_count++;
@@ -80,7 +80,8 @@ static enum err_code start_threads(struct helper *helper, uint32_t threads, stru
     return ERR_NONE;
 }
 
-enum err_code helper_start(struct loop *loop, uint32_t threads, uint32_t capacity, struct helper **out, struct err *err)
+enum err_code helper_start(struct loop *loop, const char *name, uint32_t threads, uint32_t capacity,
+                           struct helper **out, struct err *err)
 {
     check(threads > 0 && threads <= THREADS_MAX);
     check(capacity > 0);
@@ -96,7 +97,8 @@ enum err_code helper_start(struct loop *loop, uint32_t threads, uint32_t capacit
     helper->jobs = queue_create(capacity, -1);
     helper->ended = queue_create(capacity, helper->event_fd);
     helper->watch = (struct loop_watch){.ready = on_ended, .context = helper, .fd = helper->event_fd};
-    if (loop_watch(loop, &helper->watch, EPOLLIN, err) != ERR_NONE || start_threads(helper, threads, err) != ERR_NONE) {
+    if (loop_watch(loop, &helper->watch, EPOLLIN, err) != ERR_NONE ||
+        start_threads(helper, name, threads, err) != ERR_NONE) {
         helper_stop(helper);
         return err->code;
     }

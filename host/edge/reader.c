@@ -1,25 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A job is one read: its copy of the ranges, then the rows, all in one arena, which is freed by the turn after
- * the one that took the answer.
+ * A read is a job of a helper of the reader's own: a copy of the ranges, then the rows, all in one arena, which is
+ * freed by the turn after the one that took the answer.
  */
 #include "reader.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 #include "check.h"
+#include "helper.h"
 #include "limit.h"
+#include "list.h"
 #include "store.h"
 
-enum {
-    THREADS_MAX = 16,
-    TAKEN_MAX = 4,    /* jobs a thread takes at a time: few, so that the others have some too */
-    IDLE_MS = 600000, /* a thread without work looks up so often; nothing depends on it */
-};
-
 struct job {
+    struct helper_job helper_job;
+    struct link link; /* in one of the reader's lists */
+    struct reader *reader;
     struct arena *arena;
     struct effect_read read;
     struct input_rows rows;
@@ -27,103 +25,44 @@ struct job {
 };
 
 struct reader {
-    /* shared */
-    struct queue *jobs;
-    struct queue *answers;
-
-    /* owned by the loop */
-    struct loop *loop;
-    struct loop_watch watch;
-    uint32_t under_way;
-    struct job *taken[LIMIT_READS_IN_FLIGHT_MAX]; /* whose rows are being used */
-    uint32_t taken_count;
-    uint32_t thread_count;
-    struct thread threads[THREADS_MAX];
-
-    /* fixed while the threads run */
-    struct store *store;
+    struct helper *helper;
+    struct store *store;     /* fixed while the threads run */
+    atomic_bool is_stopping; /* shared: nobody waits for answers any more */
+    uint32_t under_way;      /* this and what follows is owned by the loop */
+    struct list answered;    /* jobs, oldest first */
+    struct list taken;       /* jobs whose rows are being used */
 };
 
-static void job_destroy(struct job *job)
+/* On a thread of the helper. */
+static void work(struct helper_job *helper_job)
 {
-    arena_destroy(job->arena); /* the job lives in it */
-}
+    struct job *job = container_of(helper_job, struct job, helper_job);
 
-/* ---- the threads ---------------------------------------------------------------------------------------------- */
-
-static void answer(struct reader *reader, struct job *job)
-{
+    if (atomic_load_explicit(&job->reader->is_stopping, memory_order_relaxed)) {
+        return;
+    }
     job->rows.read = job->read.read;
-    if (store_read(reader->store, &job->read, job->arena, &job->rows, &job->err) != ERR_NONE) {
+    if (store_read(job->reader->store, &job->read, job->arena, &job->rows, &job->err) != ERR_NONE) {
         job->rows.has_failed = true;
         job->rows.text = job->err.text;
     }
-    queue_push(reader->answers, job);
 }
 
-static void run(void *context)
+/* On the loop; the turn under way takes the answer. */
+static void done(struct helper_job *helper_job)
 {
-    struct reader *reader = context;
+    struct job *job = container_of(helper_job, struct job, helper_job);
 
-    for (;;) {
-        void *jobs[TAKEN_MAX];
-        const size_t count = queue_wait(reader->jobs, jobs, TAKEN_MAX, IDLE_MS);
-        const bool is_closed = queue_is_closed(reader->jobs);
-        if (count == 0 && is_closed) {
-            return;
-        }
-        for (size_t i = 0; i < count; i++) {
-            if (is_closed) {
-                job_destroy(jobs[i]); /* nobody waits for it any more */
-            } else {
-                answer(reader, jobs[i]);
-            }
-        }
-    }
+    list_push(&job->reader->answered, &job->link);
 }
 
-/* ---- the loop's side ------------------------------------------------------------------------------------------ */
-
-static void on_answers(void *context, uint32_t events)
+static void destroy_jobs(struct list *jobs)
 {
-    struct reader *reader = context;
+    struct link *link = NULL;
 
-    (void)events;
-    queue_event_clear(reader->watch.fd); /* the turn that was woken by it takes them */
-}
-
-static void forget_taken(struct reader *reader)
-{
-    for (uint32_t i = 0; i < reader->taken_count; i++) {
-        job_destroy(reader->taken[i]);
+    while ((link = list_pop(jobs)) != NULL) {
+        arena_destroy(container_of(link, struct job, link)->arena); /* the job lives in it */
     }
-    reader->taken_count = 0;
-}
-
-/* With no thread running. */
-static void destroy(struct reader *reader)
-{
-    void *job = NULL;
-
-    forget_taken(reader);
-    while (reader->answers != NULL && queue_take(reader->answers, &job, 1) == 1) {
-        job_destroy(job);
-    }
-    queue_destroy(reader->jobs);
-    queue_destroy(reader->answers);
-    if (reader->watch.fd >= 0) {
-        (void)close(reader->watch.fd);
-    }
-    free(reader);
-}
-
-static void stop_threads(struct reader *reader)
-{
-    queue_close(reader->jobs);
-    for (uint32_t i = 0; i < reader->thread_count; i++) {
-        thread_join(&reader->threads[i]);
-    }
-    reader->thread_count = 0;
 }
 
 enum err_code reader_start(struct loop *loop, struct store *store, uint32_t threads, struct reader **out,
@@ -133,34 +72,17 @@ enum err_code reader_start(struct loop *loop, struct store *store, uint32_t thre
 
     thread_assume(&thread_loop);
     check(reader != NULL);
-    check(threads >= 1 && threads <= THREADS_MAX);
-    reader->loop = loop;
     reader->store = store;
-    reader->watch = (struct loop_watch){.ready = on_answers, .context = reader, .fd = -1};
-    enum err_code code = queue_event_open(&reader->watch.fd, err);
-    if (code == ERR_NONE) {
-        reader->jobs = queue_create(LIMIT_READS_IN_FLIGHT_MAX, -1);
-        reader->answers = queue_create(LIMIT_READS_IN_FLIGHT_MAX, reader->watch.fd);
-        code = loop_watch(loop, &reader->watch, EPOLLIN, err);
-    }
-    if (code != ERR_NONE) {
-        destroy(reader);
-        return code;
-    }
-    for (uint32_t i = 0; i < threads && code == ERR_NONE; i++) {
-        code = thread_start(&reader->threads[i], "reader", run, reader, err);
-        reader->thread_count += code == ERR_NONE ? 1 : 0;
-    }
-    if (code != ERR_NONE) {
-        reader_stop(reader);
-        return code;
+    if (helper_start(loop, "reader", threads, LIMIT_READS_IN_FLIGHT_MAX, &reader->helper, err) != ERR_NONE) {
+        free(reader);
+        return err->code;
     }
     *out = reader;
     return ERR_NONE;
 }
 
 /* The budget leaves room for one row of any size a host can have made, beyond what the read asks for. */
-static struct job *job_create(const struct effect_read *read)
+static struct job *job_create(struct reader *reader, const struct effect_read *read)
 {
     struct arena *arena = arena_create((size_t)LIMIT_ARENA_BYTES_MAX + read->bytes_max);
 
@@ -174,6 +96,8 @@ static struct job *job_create(const struct effect_read *read)
         ranges[i].key = arena_copy(arena, read->ranges[i].key);
         check(ranges[i].key.data != NULL || ranges[i].key.size == 0);
     }
+    job->helper_job = (struct helper_job){.work = work, .done = done};
+    job->reader = reader;
     job->arena = arena;
     job->read = *read;
     job->read.ranges = ranges;
@@ -186,24 +110,23 @@ void reader_read(struct reader *reader, const struct effect_read *read)
     check(read->range_count <= LIMIT_READ_RANGES_MAX);
     check(read->rows_max <= LIMIT_READ_ROWS_MAX && read->bytes_max <= LIMIT_READ_BYTES_MAX);
     reader->under_way++;
-    queue_push(reader->jobs, job_create(read));
+    struct job *job = job_create(reader, read);
+    check(helper_push(reader->helper, &job->helper_job)); /* its capacity is the credit */
 }
 
 uint32_t reader_take(struct reader *reader, struct input *out_inputs, uint32_t max)
 {
-    void *jobs[LIMIT_READS_IN_FLIGHT_MAX];
+    uint32_t count = 0;
+    struct link *link = NULL;
 
-    forget_taken(reader);
-    const size_t count =
-        queue_take(reader->answers, jobs, max < LIMIT_READS_IN_FLIGHT_MAX ? max : LIMIT_READS_IN_FLIGHT_MAX);
-    for (size_t i = 0; i < count; i++) {
-        struct job *job = jobs[i];
-        out_inputs[i] = (struct input){.kind = INPUT_ROWS, .rows = job->rows};
-        reader->taken[reader->taken_count++] = job;
+    destroy_jobs(&reader->taken);
+    while (count < max && (link = list_pop(&reader->answered)) != NULL) {
+        out_inputs[count++] = (struct input){.kind = INPUT_ROWS, .rows = container_of(link, struct job, link)->rows};
+        list_push(&reader->taken, link);
     }
     check(reader->under_way >= count);
-    reader->under_way -= (uint32_t)count;
-    return (uint32_t)count;
+    reader->under_way -= count;
+    return count;
 }
 
 void reader_stop(struct reader *reader)
@@ -211,7 +134,9 @@ void reader_stop(struct reader *reader)
     if (reader == NULL) {
         return;
     }
-    stop_threads(reader);
-    loop_unwatch(reader->loop, &reader->watch);
-    destroy(reader);
+    atomic_store_explicit(&reader->is_stopping, true, memory_order_relaxed);
+    helper_stop(reader->helper);
+    destroy_jobs(&reader->answered);
+    destroy_jobs(&reader->taken);
+    free(reader);
 }

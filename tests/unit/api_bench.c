@@ -137,7 +137,7 @@ int bench_set_up(void **state)
         (struct registry){.functions = functions, .function_count = 3, .egresses = egresses, .egress_count = 3};
     bench.metrics = metrics_create();
     assert_int_equal(loop_create(&bench.loop, &err), ERR_NONE);
-    assert_int_equal(helper_start(bench.loop, 1, 2, &bench.helper, &err), ERR_NONE);
+    assert_int_equal(helper_start(bench.loop, "helper", 1, 2, &bench.helper, &err), ERR_NONE);
     const struct ingress_options options = {
         .registry = &bench.registry, .helper = bench.helper, .metrics = bench.metrics};
     bench.ingress = ingress_create(&options);

@@ -107,7 +107,7 @@ static int set_up(void **state) LOOP_THREAD
     f->peer = http_peer_start();
     f->metrics = metrics_create();
     assert_int_equal(loop_create(&f->loop, &err), ERR_NONE);
-    assert_int_equal(helper_start(f->loop, 2, 16, &f->helper, &err), ERR_NONE);
+    assert_int_equal(helper_start(f->loop, "helper", 2, 16, &f->helper, &err), ERR_NONE);
     f->endpoint = (struct endpoint_config){.timeout_ms = 60000, .connect_ms = 5000, .answer_bytes_max = 8 << 20};
     f->registry = (struct registry){.endpoints = &f->endpoint, .endpoint_count = 1};
     f->calls_max = 64;

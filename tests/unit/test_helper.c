@@ -48,7 +48,7 @@ static void set_up(uint32_t threads) LOOP_THREAD
 {
     struct err err;
     assert_int_equal(loop_create(&loop, &err), ERR_NONE);
-    assert_int_equal(helper_start(loop, threads, CAPACITY, &helper, &err), ERR_NONE);
+    assert_int_equal(helper_start(loop, "helper", threads, CAPACITY, &helper, &err), ERR_NONE);
     for (size_t i = 0; i <= CAPACITY; i++) {
         jobs[i] =
             (struct job){.helper_job = {.work = work, .done = done}, .helper = helper, .loop_thread = pthread_self()};

@@ -79,7 +79,7 @@ static int set_up(void **state) LOOP_THREAD
     struct err err;
     assert_non_null(f);
     assert_int_equal(loop_create(&f->loop, &err), ERR_NONE);
-    assert_int_equal(helper_start(f->loop, 1, 4, &f->helper, &err), ERR_NONE);
+    assert_int_equal(helper_start(f->loop, "helper", 1, 4, &f->helper, &err), ERR_NONE);
     f->resolver = resolver_create(f->helper);
     f->name = resolver_ref(f->resolver, SLICE("name.test"));
     f->waiter.ready = on_ready;
