@@ -2,7 +2,7 @@
  *
  * ingress.c: a request's way to a message, and an answer's way back.
  *
- * A request comes through a door (door.h), whose resources say what is asked for.
+ * A request comes through a door (door.h), whose resources (resource.h) say what is asked for.
  * Every request is answered once: at once if it is refused here, else by the engine's answer to its message; a body
  * that a helper checks first goes the same two ways when the helper is done. Nothing is kept about a request here
  * but what the server has of it, and the job while a helper works.
@@ -21,20 +21,17 @@
 #include "json.h"
 #include "list.h"
 #include "path.h"
-#include "quantity.h"
+#include "resource.h"
 #include "topics.h"
 #include "value.h"
 
 enum {
     ID_POOL_BYTES = 4096, /* random bytes drawn at a time: one system call for so many ids */
-    TIMEOUT_DEFAULT_MS = 30 * 1000,
-    TIMEOUT_MAX_MS = 10 * 60 * 1000,
     VALUE_OVERHEAD_BYTES = LIMIT_TYPENAME_BYTES_MAX + 64, /* a TypedValue around a body */
     MEMORY_BYTES_MAX = 64 << 10,                          /* a request line and its fields cannot hold more */
     KEEP_BYTES_MAX = 256 << 10,                           /* buffers larger than this are not kept between requests */
     TYPE_BYTES_MAX = 3 * LIMIT_TYPENAME_BYTES_MAX + 64,   /* every byte of a typename percent-encoded */
 };
-static const uint64_t DELAY_MAX_MS = UINT64_C(3650) * 24 * 60 * 60 * 1000; /* ten years: longer is a slip */
 /* A string of a function may need six bytes in JSON for each of its own. */
 static const size_t ANSWER_BYTES_MAX = (size_t)LIMIT_ANSWER_BYTES_MAX * 6 + 64;
 
@@ -54,14 +51,13 @@ struct ingress {
 /* What a request says; slices in the request's memory, or in the ingress's or the job's. */
 struct asked {
     const struct door *door;
-    const struct resource *resource; /* NULL: the path is none of the door's */
+    enum resource resource;
     uint64_t id;
     struct invocation_id invocation;
     char hex[INVOCATION_HEX_BYTES + 1];
     struct address target;
     struct slice traceparent;
-    uint64_t delay_ms;
-    uint64_t timeout_ms;
+    struct resource_parameters parameters;
     struct value_form form;
 };
 
@@ -76,79 +72,13 @@ struct job {
     struct err err; /* ERR_NONE: the value is good */
 };
 
-enum { RESOURCE_ASK, RESOURCE_SEND, RESOURCE_INSTANCE, RESOURCE_TOPIC };
-enum { TARGET_SEGMENTS = 3 };
-
-/* What a path may name (RFC 9110, 3.1). */
-static const struct resource {
-    const char *path;      /* what stands before namespace, name and id */
-    uint32_t before;       /* segments of it */
-    const char *methods;   /* as Allow lists them */
-    const char *parameter; /* NULL: none */
-} resources[] = {
-    [RESOURCE_ASK] = {"/v1/ask", 2, "POST", "timeout"},
-    [RESOURCE_SEND] = {"/v1/send", 2, "POST", "delay"},
-    [RESOURCE_INSTANCE] = {"", 0, "PUT, POST", NULL},
-    [RESOURCE_TOPIC] = {"", 0, "GET", NULL},
-};
-
-#define API_HELP                                                                         \
-    "POST /v1/ask/{namespace}/{name}/{id} calls a function and answers with its reply, " \
-    "POST /v1/send/{namespace}/{name}/{id} leaves a message for it"
-#define INSTANCES_HELP \
-    "PUT /{namespace}/{name}/{id} leaves a message for a function; a slash within the id is written %2F"
-#define TOPICS_HELP "GET /{topic} takes the oldest record of a topic"
-
-static const struct resource *find_resource(const struct door *door, const struct path *path)
-{
-    if (path->count > 1 && slice_equal(path->segments[0], SLICE("v1"))) { /* alone it may be a topic */
-        if (!door->has_api) {
-            return NULL;
-        }
-        if (slice_equal(path->segments[1], SLICE("ask"))) {
-            return &resources[RESOURCE_ASK];
-        }
-        return slice_equal(path->segments[1], SLICE("send")) ? &resources[RESOURCE_SEND] : NULL;
-    }
-    if (door->has_instances && path->count == TARGET_SEGMENTS) {
-        return &resources[RESOURCE_INSTANCE];
-    }
-    return door->topic_ports != 0 && path->count == 1 ? &resources[RESOURCE_TOPIC] : NULL;
-}
-
-static enum err_code no_resource(const struct door *door, struct err *err)
-{
-    const char *helps[] = {door->has_api ? API_HELP : NULL, door->has_instances ? INSTANCES_HELP : NULL,
-                           door->topic_ports != 0 ? TOPICS_HELP : NULL};
-    struct buf text;
-
-    buf_init(&text, LIMIT_ERR_TEXT_BYTES_MAX);
-    for (size_t i = 0; i < sizeof helps / sizeof helps[0]; i++) {
-        if (helps[i] != NULL) {
-            buf_append_text(&text, text.size == 0 ? "" : "; ");
-            buf_append_text(&text, helps[i]);
-        }
-    }
-    (void)err_set(err, ERR_NOT_FOUND, "there is nothing at this path; %.*s", (int)text.size, (const char *)text.data);
-    buf_done(&text);
-    return err->code;
-}
-
 /* ---- answers -------------------------------------------------------------------------------------------- */
-
-static const char *methods_of(const struct asked *asked)
-{
-    if (asked->resource != NULL) {
-        return asked->resource->methods;
-    }
-    return asked->door->has_api ? "POST" : asked->door->has_instances ? "PUT, POST" : "GET";
-}
 
 static void refuse(const struct asked *asked, const struct err *err) LOOP_THREAD
 {
     const struct problem problem = {.code = err->code, .detail = slice_of(err->text), .invocation = asked->hex};
 
-    door_problem(asked->door, asked->id, methods_of(asked), &problem);
+    door_problem(asked->door, asked->id, resource_methods(asked->door, asked->resource), &problem);
 }
 
 static void answer_reply(const struct door *door, uint64_t id, const char *hex, struct slice value) LOOP_THREAD
@@ -209,7 +139,7 @@ void ingress_answer(void *context, const struct effect_answer *effect)
 {
     const struct ingress *ingress = context;
     const struct door *door = &ingress->doors[door_index_of(effect->waiter)];
-    const uint32_t resource = door_resource_of(effect->waiter);
+    const enum resource resource = door_resource_of(effect->waiter);
     const uint64_t id = door_id_of(effect->waiter);
     char hex[INVOCATION_HEX_BYTES + 1];
 
@@ -286,80 +216,6 @@ static struct slice valid_traceparent(struct slice text)
     return is_zero ? SLICE_EMPTY : text;
 }
 
-static enum err_code get_target(struct ingress *ingress, const struct resource *resource, const struct path *path,
-                                struct address *out, struct err *err)
-{
-    enum { SPACE, NAME, ID };
-    const struct slice *segments = path->segments + resource->before;
-
-    if (path->count != resource->before + TARGET_SEGMENTS) {
-        return err_set(err, ERR_NOT_FOUND,
-                       "the path must be %s/{namespace}/{name}/{id}: it has %u parts after the verb instead of 3; "
-                       "a slash within the id is written %%2F",
-                       resource->path, path->count - resource->before);
-    }
-    for (uint32_t i = SPACE; i <= ID; i++) {
-        if (slice_has(segments[i], '#')) {
-            return err_set(err, ERR_BAD_PATH,
-                           "the path holds a #, which begins a fragment and is never sent; within an id write %%23");
-        }
-    }
-    if (path_decode(segments[SPACE], "namespace", &ingress->memory, &out->space, err) != ERR_NONE ||
-        path_decode(segments[NAME], "name", &ingress->memory, &out->name, err) != ERR_NONE ||
-        path_decode(segments[ID], "id", &ingress->memory, &out->id, err) != ERR_NONE) {
-        return err->code;
-    }
-    if (slice_has(out->space, '/') || slice_has(out->name, '/')) {
-        return err_set(err, ERR_BAD_PATH, "namespace and name may not hold a slash; only the id may (as %%2F)");
-    }
-    if (address_is_host_namespace(out->space)) {
-        return err_set(err, ERR_BAD_PATH,
-                       "the namespace proa belongs to the host and cannot be called; name a function's own namespace");
-    }
-    return address_check(out, err);
-}
-
-static enum err_code unknown_parameter(const struct resource *resource, struct slice name, struct err *err)
-{
-    return err_set(err, ERR_BAD_REQUEST, "there is no parameter \"%.*s\"; this path takes %s%s", slice_shown(name, 100),
-                   (const char *)name.data, resource->parameter == NULL ? "none" : resource->parameter,
-                   resource->parameter == NULL ? "" : " only");
-}
-
-static enum err_code get_parameters(const struct resource *resource, struct slice query, struct asked *out,
-                                    struct err *err)
-{
-    struct slice name;
-    struct slice value;
-    bool has_come = false;
-    uint64_t *into = resource == &resources[RESOURCE_ASK] ? &out->timeout_ms : &out->delay_ms;
-
-    out->timeout_ms = TIMEOUT_DEFAULT_MS;
-    while (path_query_next(&query, &name, &value)) {
-        if (resource->parameter == NULL || !slice_equal(name, slice_of(resource->parameter))) {
-            return unknown_parameter(resource, name, err);
-        }
-        if (has_come) {
-            return err_set(err, ERR_BAD_REQUEST, "the parameter %s is given twice; give it once", resource->parameter);
-        }
-        if (!quantity_get_duration(value, into)) {
-            return err_set(
-                err, ERR_BAD_REQUEST,
-                "the parameter %s must be an integer and one of ms, s, m, h, d, such as %s=10s, not \"%.*s\"",
-                resource->parameter, resource->parameter, slice_shown(value, 100),
-                value.size == 0 ? "" : (const char *)value.data);
-        }
-        has_come = true;
-    }
-    if (out->timeout_ms == 0 || out->timeout_ms > TIMEOUT_MAX_MS) {
-        return err_set(err, ERR_BAD_REQUEST, "the parameter timeout must be from 1ms to 10m");
-    }
-    if (out->delay_ms > DELAY_MAX_MS) {
-        return err_set(err, ERR_BAD_REQUEST, "the parameter delay must be at most 3650d");
-    }
-    return ERR_NONE;
-}
-
 /* Why the server did not take the request. */
 static enum err_code trouble(const struct http_request *request, struct err *err)
 {
@@ -396,28 +252,10 @@ static enum err_code find_function(const struct ingress *ingress, const struct a
     return err->code;
 }
 
-static bool takes_method(const struct resource *resource, struct slice method)
+/* Room for all that is decoded of a request, so that it stays where it is. */
+static enum err_code reserve_memory(struct ingress *ingress, const struct http_request *request, struct err *err)
 {
-    if (resource == &resources[RESOURCE_TOPIC]) {
-        return slice_equal(method, SLICE("GET"));
-    }
-    return slice_equal(method, SLICE("POST")) ||
-           (resource == &resources[RESOURCE_INSTANCE] && slice_equal(method, SLICE("PUT")));
-}
-
-/* A path of the door, by one of its methods. */
-static enum err_code check_resource(struct ingress *ingress, const struct http_request *request,
-                                    const struct asked *asked, struct err *err)
-{
-    if (asked->resource == NULL) {
-        return no_resource(asked->door, err);
-    }
-    if (!takes_method(asked->resource, request->method)) {
-        return err_set(err, ERR_METHOD_NOT_ALLOWED, "%s/… takes %s, not %.*s", asked->resource->path,
-                       asked->resource->methods, slice_shown(request->method, 20), (const char *)request->method.data);
-    }
     buf_clear(&ingress->memory);
-    /* Once for all that is decoded, so that it stays where it is. */
     if (buf_reserve(&ingress->memory, request->path.size + request->content_type.size + 1) == NULL) {
         return err_set(err, ERR_NO_MEMORY, "memory is short; try again later");
     }
@@ -428,31 +266,28 @@ static enum err_code check_resource(struct ingress *ingress, const struct http_r
 static enum err_code get_asked(struct ingress *ingress, const struct http_request *request, const struct path *path,
                                struct asked *asked, struct err *err)
 {
-    const struct resource *resource = asked->resource;
     const struct function_config *function = NULL;
 
     asked->traceparent = valid_traceparent(request->traceparent);
-    if (get_target(ingress, resource, path, &asked->target, err) != ERR_NONE ||
-        get_parameters(resource, request->query, asked, err) != ERR_NONE ||
+    if (resource_get_target(asked->resource, path, &ingress->memory, &asked->target, err) != ERR_NONE ||
+        resource_get_parameters(asked->resource, request->query, &asked->parameters, err) != ERR_NONE ||
         find_function(ingress, &asked->target, &function, err) != ERR_NONE) {
         return err->code;
     }
-    return resource == &resources[RESOURCE_INSTANCE]
-               ? value_form_of_playground(request, &ingress->memory, &asked->form, err)
-               : value_form_of(request, function, &ingress->memory, &asked->form, err);
+    return asked->resource == RESOURCE_INSTANCE ? value_form_of_playground(request, &ingress->memory, &asked->form, err)
+                                                : value_form_of(request, function, &ingress->memory, &asked->form, err);
 }
 
 static void post(struct ingress *ingress, const struct asked *asked, struct slice value) LOOP_THREAD
 {
-    const uint32_t resource = (uint32_t)(asked->resource - resources);
-    const struct input_message message = {.waiter = door_waiter(asked->door, asked->id, resource),
-                                          .is_ask = resource == RESOURCE_ASK,
+    const struct input_message message = {.waiter = door_waiter(asked->door, asked->id, asked->resource),
+                                          .is_ask = asked->resource == RESOURCE_ASK,
                                           .invocation = asked->invocation,
                                           .target = asked->target,
                                           .value = value,
                                           .traceparent = asked->traceparent,
-                                          .delay_ms = asked->delay_ms,
-                                          .timeout_ms = asked->timeout_ms};
+                                          .delay_ms = asked->parameters.delay_ms,
+                                          .timeout_ms = asked->parameters.timeout_ms};
     struct err err;
 
     if (ingress->is_stopped) {
@@ -475,7 +310,7 @@ static void pop(struct ingress *ingress, const struct http_request *request, con
 
     if (topics_find(ingress->options.registry, asked->door->topic_ports, path->segments[0], &ingress->memory,
                     &input.egress, &err) != ERR_NONE ||
-        get_parameters(asked->resource, request->query, asked, &err) != ERR_NONE ||
+        resource_get_parameters(asked->resource, request->query, &asked->parameters, &err) != ERR_NONE ||
         trouble(request, &err) != ERR_NONE) {
         refuse(asked, &err);
     } else if (ingress->is_stopped) {
@@ -552,16 +387,17 @@ void ingress_handle(void *context, const struct http_request *request)
     check(door->server != NULL);
     invocation_print(&asked.invocation, asked.hex);
     http_server_name(door->server, asked.id, asked.hex);
-    asked.resource = path_split(request->path, &path) ? find_resource(door, &path) : NULL;
+    asked.resource = path_split(request->path, &path) ? resource_find(door, &path) : RESOURCE_NONE;
     if (slice_equal(request->method, SLICE("OPTIONS")) && request->trouble == ERR_NONE) {
-        door_options(door, asked.id, asked.hex, methods_of(&asked));
+        door_options(door, asked.id, asked.hex, resource_methods(door, asked.resource));
         return;
     }
-    if (check_resource(ingress, request, &asked, &err) != ERR_NONE) {
+    if (resource_check(door, asked.resource, request->method, &err) != ERR_NONE ||
+        reserve_memory(ingress, request, &err) != ERR_NONE) {
         refuse(&asked, &err);
         return;
     }
-    if (asked.resource == &resources[RESOURCE_TOPIC]) {
+    if (asked.resource == RESOURCE_TOPIC) {
         pop(ingress, request, &path, &asked);
         return;
     }
