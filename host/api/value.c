@@ -108,11 +108,6 @@ static enum err_code check_scalar(const struct value_form *form, struct slice bo
                    (int)form->typename_.size, (const char *)form->typename_.data);
 }
 
-static enum err_code fitted(const struct buf *out, struct err *err)
-{
-    return out->overflow ? err_set(err, ERR_TOO_LARGE, "the value is larger than %zu bytes", out->bytes_max) : ERR_NONE;
-}
-
 /* A function reads its string from the protobuf message that holds it, not from the bare text. */
 static enum err_code put_text(struct slice body, struct buf *out, struct err *err)
 {
@@ -122,17 +117,11 @@ static enum err_code put_text(struct slice body, struct buf *out, struct err *er
                        "Content-Type: application/vnd.T");
     }
     wire_put_scalar_value(out, &(struct scalar_value){.kind = SCALAR_STRING, .text = body});
-    return fitted(out, err);
+    return ERR_NONE;
 }
 
-enum err_code value_put(const struct value_form *form, struct slice body, struct buf *out, struct err *err)
+static enum err_code put_bytes(const struct value_form *form, struct slice body, struct buf *out, struct err *err)
 {
-    if (form->kind == VALUE_JSON) {
-        return json_get_value(body, form->typename_, out, err);
-    }
-    if (form->kind == VALUE_TEXT) {
-        return put_text(body, out, err);
-    }
     if (check_scalar(form, body, err) != ERR_NONE) {
         return err->code;
     }
@@ -142,7 +131,28 @@ enum err_code value_put(const struct value_form *form, struct slice body, struct
     }
     wire_put_typed_value(out,
                          &(struct typed_value){.typename_ = form->typename_, .has_value = !is_none, .value = body});
-    return fitted(out, err);
+    return ERR_NONE;
+}
+
+enum err_code value_put(const struct value_form *form, struct slice body, struct buf *out, struct err *err)
+{
+    enum err_code code = ERR_NONE;
+
+    switch (form->kind) {
+    case VALUE_JSON:
+        code = json_get_value(body, form->typename_, out, err);
+        break;
+    case VALUE_TEXT:
+        code = put_text(body, out, err);
+        break;
+    case VALUE_BYTES:
+        code = put_bytes(form, body, out, err);
+        break;
+    }
+    if (code == ERR_NONE && out->overflow) {
+        return err_set(err, ERR_TOO_LARGE, "the value is larger than %zu bytes", out->bytes_max);
+    }
+    return code;
 }
 
 void value_put_content_type(struct buf *out, struct slice typename_)

@@ -30,7 +30,7 @@ MUST_USE enum err_code value_form_of(const struct http_request *request, const s
 /* The same by the playground's rule: a type, or text whatever the content type. */
 MUST_USE enum err_code value_form_of_playground(const struct http_request *request, struct buf *memory,
                                                 struct value_form *out, struct err *err);
-/* Appends the TypedValue of a body. */
+/* Appends the TypedValue of a body. ERR_TOO_LARGE: it does not fit; other errors say what is wrong with the body. */
 MUST_USE enum err_code value_put(const struct value_form *form, struct slice body, struct buf *out, struct err *err);
 /* Appends "application/vnd.T" and a NUL. */
 void value_put_content_type(struct buf *out, struct slice typename_);

@@ -161,11 +161,6 @@ static enum err_code get_scalar(enum scalar kind, const json_t *json, struct sca
     }
 }
 
-static enum err_code fitted(const struct buf *out, struct err *err)
-{
-    return out->overflow ? err_set(err, ERR_TOO_LARGE, "the value is larger than %zu bytes", out->bytes_max) : ERR_NONE;
-}
-
 static enum err_code get_scalar_value(struct slice text, enum scalar kind, struct buf *out, struct err *err)
 {
     json_t *json = NULL;
@@ -180,7 +175,6 @@ static enum err_code get_scalar_value(struct slice text, enum scalar kind, struc
     code = get_scalar(kind, json, &value, err);
     if (code == ERR_NONE) {
         wire_put_scalar_value(out, &value);
-        code = fitted(out, err);
     }
     json_decref(json);
     return code;
@@ -202,7 +196,7 @@ enum err_code json_get_value(struct slice text, struct slice takes, struct buf *
     wire_put_typed_value(
         out_typed_value,
         &(struct typed_value){.typename_ = takes.size == 0 ? TYPENAME_JSON : takes, .has_value = true, .value = text});
-    return fitted(out_typed_value, err);
+    return ERR_NONE;
 }
 
 static enum err_code get_text(const json_t *object, const char *name, struct arena *arena, struct slice *out,

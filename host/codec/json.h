@@ -14,7 +14,7 @@
 /* Appends the TypedValue of type `takes` (empty: proa/json) that a JSON text stands for. ERR_BAD_VALUE says what to
  * change. Built-in scalars are converted: a long may be a string of digits, NaN and the infinities are the strings
  * "NaN", "Infinity", "-Infinity". For every other type the text is only checked, and its bytes are the value.
- * Limits: depth 2048; a number must be within a double's range. */
+ * Limits: depth 2048; a number must be within a double's range. What does not fit leaves the buffer's mark. */
 MUST_USE enum err_code json_get_value(struct slice text, struct slice takes, struct buf *out_typed_value,
                                       struct err *err);
 
