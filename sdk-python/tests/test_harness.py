@@ -233,6 +233,9 @@ def test_failures() -> None:
                 await host.send(log, id="a", message="many x fail y")
             assert seen(host, "b") == ["x", "y"], "a failing message does not hold up the line for ever"
             assert [parked.to.id for parked in host.parked] == ["a", "b"]
+        async with Harness(app, attempts=1) as host:
+            with pytest.raises(proa.FunctionFailed, match="a/log/a failed once: RuntimeError: always"):
+                await host.ask(log, id="a", message="fail")
 
     run(story())
 

@@ -460,7 +460,8 @@ class Harness:
             message.attempts += was_alone
             if message.attempts < self._attempts:
                 return
-            outcome = FunctionFailed(f"{address} failed {self._attempts} times: {failure.message}")
+            often = "once" if self._attempts == 1 else f"{self._attempts} times"
+            outcome = FunctionFailed(f"{address} failed {often}: {failure.message}")
             outcome.__cause__ = error
             self._failures.append(outcome)
         instance.mailbox.popleft()
