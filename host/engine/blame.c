@@ -41,7 +41,8 @@ static void give_up(struct engine *engine, struct instance *instance, enum err_c
                        (int)(failure->message.size < sizeof text ? failure->message.size : sizeof text - 1),
                        (const char *)failure->message.data); /* a cut text is still a sentence begun */
     } else {
-        (void)snprintf(text, sizeof text, "the function failed for this message %u times", instance->attempts);
+        (void)snprintf(text, sizeof text, "the function failed for this message; failed attempts: %u",
+                       instance->attempts);
     }
     const struct slice function_code = failure == NULL ? SLICE_EMPTY : failure->code;
     if (policy->then == RETRY_DROP) {
