@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ingress.c: a request's way to a message, and an answer's way back.
+ * A request's way to a message, and an answer's way back.
  *
  * A request comes through a door (door.h), whose resources (resource.h) say what is asked for.
  * Every request is answered once: at once if it is refused here, else by the engine's answer to its message; a body

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The flags that stand for a document: --function and --egress. What else a document may say is as its kind leaves it.
+ * config_flag.c: the flags that stand for a document: --function and --egress. What else a document may say is as its
+ * kind leaves it.
  */
 #include <string.h>
 

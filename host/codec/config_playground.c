@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The kinds of StateFun's playground: ports at which messages come in, and at which records go out.
+ * config_playground.c: the kinds of StateFun's playground: ports at which messages come in, and at which records go
+ * out.
  *
  * Its documents are taken as they are. What stands behind a port is the durable host, not a queue in memory.
  */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the tables of keys say to people and to editors: the reference page of the module file, what becomes of
- * StateFun's keys, and a JSON Schema of our own kinds. Printed from the tables the reader uses, so they are true.
+ * config_print.c: what the tables of keys say to people and to editors: the reference page of the module file, what
+ * becomes of StateFun's keys, and a JSON Schema of our own kinds. Printed from the tables the reader uses, so they are
+ * true.
  */
 #include <inttypes.h>
 #include <string.h>

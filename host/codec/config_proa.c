@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Our own kinds of documents: proa.v1/endpoint and proa.v1/egress, their keys and what becomes of them.
+ * config_proa.c: our own kinds of documents: proa.v1/endpoint and proa.v1/egress, their keys and what becomes of them.
  */
 #include <stdio.h>
 

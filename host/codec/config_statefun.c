@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * StateFun's kinds of documents: what the host takes of them, and what it says of the rest.
+ * config_statefun.c: StateFun's kinds of documents: what the host takes of them, and what it says of the rest.
  *
  * A module file of StateFun 3.1 and later is read as it is. What the host does in its own way is taken, what
  * has no counterpart is a warning, and what it cannot do is an error that names what to do instead: nothing is

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The records of table `meta`; the rest of record.h is in record.c.
+ * record_meta.c: the records of table `meta`; the rest of record.h is in record.c.
  */
 #include "record_internal.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * An answer to a result: protobuf-c unpacks it onto an arena with a budget, then every field is checked and
- * the result points at what was unpacked. Typed values stay the bytes they came as.
+ * wire_result.c: an answer to a result: protobuf-c unpacks it onto an arena with a budget, then every field is checked
+ * and the result points at what was unpacked. Typed values stay the bytes they came as.
  */
 #include "check.h"
 #include "playground.h"

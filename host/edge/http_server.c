@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * http_server.c: libmicrohttpd's callbacks move the slots (http_slot.h), and the loop runs it.
+ * The callbacks of libmicrohttpd move the slots (http_slot.h), and the loop runs it.
  *
  * A suspended connection has no timeout in libmicrohttpd, and its other timeouts know only silence, not trickles.
  * So the deadlines are ours: once a second the slots are walked and what is late is shut down.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fn_server: the counter as a function server in C, as fast as one thread allows: the other side of benchmarks.
+ * fn_server.c: the counter as a function server in C, as fast as one thread allows: the other side of benchmarks.
  *
  * Any function, any id: adds its argument (a built-in int or long, or a JSON integer) to the state `total` and answers
  * an asker with the sum, a built-in long. Speaks HTTP/1.1 with keep-alive and just enough of the wire format, by hand.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * raw_curl: what libcurl's multi interface allows: the same call over and over, so many at a time, nothing else.
+ * raw_curl.c: what libcurl's multi interface allows: the same call over and over, so many at a time, nothing else.
  *
  * Usage: raw_curl URL BODY_FILE IN_FLIGHT MILLISECONDS; prints {"calls_per_s": N, "cpu_us_per_call": N}.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * raw_disk: what the disk allows: one page written and synced at a time, and one LMDB change committed at a time.
+ * raw_disk.c: what the disk allows: one page written and synced at a time, and one LMDB change committed at a time.
  *
  * Usage: raw_disk FOLDER MILLISECONDS; prints {"fdatasync_per_s": N, "lmdb_commit_per_s": N}.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * raw_http: what libmicrohttpd allows: every request suspended, resumed and answered with its body, nothing else.
+ * raw_http.c: what libmicrohttpd allows: every request suspended, resumed and answered with its body, nothing else.
  *
  * One thread, libmicrohttpd's epoll descriptor waited for from outside, as the host does it.
  * Usage: raw_http; prints {"port": N} once it listens. Ends on SIGTERM.

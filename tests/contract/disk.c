@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The executable's own definitions come before those of the C library, also for liblmdb.
+ * disk.c: the executable's own definitions come before those of the C library, also for liblmdb.
  */
 #define _GNU_SOURCE      /* syscall, pwrite64 */
 #undef _FILE_OFFSET_BITS /* else one name would be the other here, and liblmdb calls the other */

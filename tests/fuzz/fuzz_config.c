@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The module file: any bytes end as a registry or as messages, each a line with the file's name. What was taken
- * keeps the bounds the host relies on.
+ * fuzz_config.c: the module file: any bytes end as a registry or as messages, each a line with the file's name. What
+ * was taken keeps the bounds the host relies on.
  */
 #include "fuzz.h"
 

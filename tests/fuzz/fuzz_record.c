@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the store holds: the first byte chooses the record, the rest are its fields between a format byte and a
- * right checksum (the fuzzer would never find one). Every record has one encoding: what can be read is written
+ * fuzz_record.c: what the store holds: the first byte chooses the record, the rest are its fields between a format byte
+ * and a right checksum (the fuzzer would never find one). Every record has one encoding: what can be read is written
  * back to the same bytes. The same bytes without that help, and as keys, are read too.
  */
 #include "fuzz.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a function sends: any bytes as an answer, a typed value and each scalar. What is taken must be as
+ * fuzz_wire.c: what a function sends: any bytes as an answer, a typed value and each scalar. What is taken must be as
  * result.h promises, and must survive being written again.
  */
 #include "fuzz.h"

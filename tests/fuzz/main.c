@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Runs a fuzz target over every file of the folders it is given: the corpus as an ordinary test, with any
+ * main.c: runs a fuzz target over every file of the folders it is given: the corpus as an ordinary test, with any
  * compiler. Each input stands in memory of exactly its size, so that a sanitizer sees a read beyond it.
  */
 #include <dirent.h>

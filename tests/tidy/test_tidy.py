@@ -153,10 +153,11 @@ class Heads(Sample):
     def test_missing_head_is_found(self) -> None:
         spdx = "/* SPDX-License-Identifier: Apache-2.0 */\nint x;\n"
         self.assert_finds(tidy.check_heads, "head", "host/base/a.h", spdx)
+        self.assert_finds(tidy.check_heads, "head", "host/base/a.h", HEAD)
         self.assert_finds(tidy.check_heads, "head", "a.py", "# SPDX-License-Identifier: Apache-2.0\nx = 1\n")
 
     def test_good_heads_are_fine(self) -> None:
-        self.assert_clean(tidy.check_heads, "host/base/a.h", HEAD)
+        self.assert_clean(tidy.check_heads, "host/base/a.h", HEAD.replace("A sample", "a.h: a sample"))
         self.assert_clean(tidy.check_heads, "a.py", '# SPDX-License-Identifier: Apache-2.0\n"""What it is."""\n')
 
 

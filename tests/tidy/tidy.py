@@ -303,7 +303,7 @@ def check_banned_calls(tree: Tree) -> Iterator[Finding]:
 
 
 def check_heads(tree: Tree) -> Iterator[Finding]:
-    """Every source begins with its licence and says what it is (a module's .c leaves that to its header)."""
+    """Every source begins with its licence and says what it is, C by name; a module's .c leaves that to its header."""
     for source in tree.sources:
         is_script = source.suffix == "" and source.text.startswith("#!")
         if source.is_generated or not (source.suffix in SOURCE_SUFFIXES or is_script):
@@ -313,6 +313,8 @@ def check_heads(tree: Tree) -> Iterator[Finding]:
         described_by_header = source.suffix == ".c" and f"{Path(source.path).stem}.h" in tree.headers
         if source.text.strip() and not described_by_header and not _has_head(source):
             yield Finding(source.path, 1, "head", "no comment at the head says what this file is")
+        elif source.is_c and not described_by_header and f" * {Path(source.path).name}: " not in source.text[:200]:
+            yield Finding(source.path, 1, "head", f'the head does not begin with "{Path(source.path).name}: "')
 
 
 def _has_head(source: Source) -> bool:

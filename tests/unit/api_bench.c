@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The doors of api_bench.h, and their client. */
+ * api_bench.c: the doors of api_bench.h, and their client. */
 #include "api_bench.h"
 
 #include <arpa/inet.h>

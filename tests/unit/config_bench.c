@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The registry under construction of a test.
+ * config_bench.c: the registry under construction of a test.
  */
 #include "config_bench.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The hand-stepped engine of engine_bench.h. */
+ * engine_bench.c: the hand-stepped engine of engine_bench.h. */
 #include "engine_bench.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * http_peer: one thread, one poll set, requests read whole, answers as their path says (http_peer.h).
+ * http_peer.c: one thread, one poll set, requests read whole, answers as their path says (http_peer.h).
  */
 #define _GNU_SOURCE /* accept4 */
 #include "http_peer.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The base kit: slices and UTF-8, buffers, arenas, lists, heaps, tables.
+ * test_base.c: the base kit: slices and UTF-8, buffers, arenas, lists, heaps, tables.
  */
 #include "unit.h"
 

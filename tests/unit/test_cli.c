@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The command line: verbs, exit codes, and what reaches the host. Output goes to files while a line runs.
+ * test_cli.c: the command line: verbs, exit codes, and what reaches the host. Output goes to files while a line runs.
  */
 #include "unit.h"
 

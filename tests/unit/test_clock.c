@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The engine's clock: monotonic, steered slowly, never set.
+ * test_clock.c: the engine's clock: monotonic, steered slowly, never set.
  */
 #include "unit.h"
 

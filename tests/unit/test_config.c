@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The documents of a module file: their kind and spec, and every mistake of a file at once.
+ * test_config.c: the documents of a module file: their kind and spec, and every mistake of a file at once.
  */
 #include "config_bench.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The flags that stand for a document: what they make, and what is said of them.
+ * test_config_flag.c: the flags that stand for a document: what they make, and what is said of them.
  */
 #include "config_bench.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The names and URLs of a module file.
+ * test_config_name.c: the names and URLs of a module file.
  */
 #include "config_bench.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the tables of keys say to people and editors.
+ * test_config_print.c: what the tables of keys say to people and editors.
  */
 #include "config_bench.h"
 

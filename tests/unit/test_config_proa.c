@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Our own kinds of documents: what becomes of each of their keys, and what they do not take.
+ * test_config_proa.c: our own kinds of documents: what becomes of each of their keys, and what they do not take.
  */
 #include "config_bench.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The registry under construction: what is said of it as a whole.
+ * test_config_registry.c: the registry under construction: what is said of it as a whole.
  */
 #include "config_bench.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Mappings read by their tables: keys that no row has, and nodes of the wrong kind.
+ * test_config_table.c: mappings read by their tables: keys that no row has, and nodes of the wrong kind.
  */
 #include "config_bench.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Variables in the texts of a module file.
+ * test_config_variable.c: variables in the texts of a module file.
  */
 #include "config_bench.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The text of a module file: what is not YAML, and how large it may be.
+ * test_config_yaml.c: the text of a module file: what is not YAML, and how large it may be.
  */
 #include "config_bench.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The dispatcher on a real loop, against a server that misbehaves on request, with names of our own.
+ * test_dispatcher.c: the dispatcher on a real loop, against a server that misbehaves on request, with names of our own.
  */
 #include "unit.h"
 

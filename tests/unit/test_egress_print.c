@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What `proa egress` prints: one egress among others, over many pages, every form of value, and what is wrong.
+ * test_egress_print.c: what `proa egress` prints: one egress among others, over many pages, every form of value, and
+ * what is wrong.
  */
 #include "unit.h"
 

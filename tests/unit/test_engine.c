@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The engine, directed: one behaviour a test. Random programs, faults and the laws are in tests/sim.
+ * test_engine.c: the engine, directed: one behaviour a test. Random programs, faults and the laws are in tests/sim.
  */
 #include "engine_bench.h"
 

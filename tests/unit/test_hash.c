@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The hashes: CRC-32C against the vectors of RFC 3720 B.4, both ways of computing it against each other,
+ * test_hash.c: the hashes: CRC-32C against the vectors of RFC 3720 B.4, both ways of computing it against each other,
  * SipHash-2-4-128 against its authors' first vectors.
  */
 #include "unit.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Helpers: every job that was taken is worked off and ends on the loop, once.
+ * test_helper.c: helpers: every job that was taken is worked off and ends on the loop, once.
  */
 #include "unit.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The HTTP server on real sockets of the loopback: what HTTP clients do, the kind ones and the others.
+ * test_http_server.c: the HTTP server on real sockets of the loopback: what HTTP clients do, the kind ones and the
+ * others.
  */
 #include "unit.h"
 

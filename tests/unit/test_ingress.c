@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Ingress and admin on a real server, with the runner and the engine played here: what becomes a message, what is
- * refused and how, what an answer looks like.
+ * test_ingress.c: ingress and admin on a real server, with the runner and the engine played here: what becomes a
+ * message, what is refused and how, what an answer looks like.
  */
 #include "api_bench.h"
 

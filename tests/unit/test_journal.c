@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The journal: what is appended is replayed; a torn tail is passed over, and nothing else is; what only looks like a
- * record is none.
+ * test_journal.c: the journal: what is appended is replayed; a torn tail is passed over, and nothing else is; what only
+ * looks like a record is none.
  */
 #include "unit.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * JSON at the borders: bodies to values and back.
+ * test_json.c: JSON at the borders: bodies to values and back.
  */
 #include "unit.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Store keys: shapes, order, long ids, and reading back.
+ * test_keys.c: store keys: shapes, order, long ids, and reading back.
  */
 #include "unit.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Layers: every version as of every epoch, whoever adds meanwhile; and the fold, which must leave in a store what its
- * epochs one by one would have left.
+ * test_layer.c: layers: every version as of every epoch, whoever adds meanwhile; and the fold, which must leave in a
+ * store what its epochs one by one would have left.
  */
 #include "unit.h"
 

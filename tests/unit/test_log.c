@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The log: both formats, escaping, the bound of a line, levels, and a reader that has stopped reading.
+ * test_log.c: the log: both formats, escaping, the bound of a line, levels, and a reader that has stopped reading.
  */
 #include "unit.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Metrics: values, buckets, the exposition text, and that docs/metrics.md is what the table prints.
+ * test_metrics.c: metrics: values, buckets, the exposition text, and that docs/metrics.md is what the table prints.
  */
 #include "unit.h"
 

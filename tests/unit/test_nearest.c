@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The name that was meant.
+ * test_nearest.c: the name that was meant.
  */
 #include "unit.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The options of `proa serve`: precedence, bounds, mistakes, the reference page.
+ * test_options.c: the options of `proa serve`: precedence, bounds, mistakes, the reference page.
  */
 #include "unit.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Request targets: cutting, decoding, parameters.
+ * test_path.c: request targets: cutting, decoding, parameters.
  */
 #include "unit.h"
 

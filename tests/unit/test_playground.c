@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The doors of StateFun's playground (section 2.5 of its facts), with its own curl lines.
+ * test_playground.c: the doors of StateFun's playground (section 2.5 of its facts), with its own curl lines.
  */
 #include "api_bench.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Topics of the playground, in the engine: what waits, and who gets it.
+ * test_pops.c: topics of the playground, in the engine: what waits, and who gets it.
  */
 #include "engine_bench.h"
 

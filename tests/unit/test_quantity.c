@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Numbers with units, read and written. Flink's durations are in test_statefun_module.c.
+ * test_quantity.c: numbers with units, read and written. Flink's durations are in test_statefun_module.c.
  */
 #include "unit.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Records: what is put is got; every shorter, longer or changed record is refused.
+ * test_record.c: records: what is put is got; every shorter, longer or changed record is refused.
  */
 #include "unit.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Names and their addresses over time: kept, looked up again, kept when look-ups fail, skipped when they refuse.
+ * test_resolver.c: names and their addresses over time: kept, looked up again, kept when look-ups fail, skipped when
+ * they refuse.
  */
 #include "unit.h"
 

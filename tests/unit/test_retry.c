@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who is to blame for a failed call at first sight, status by status, and how long the next attempt waits.
+ * test_retry.c: who is to blame for a failed call at first sight, status by status, and how long the next attempt
+ * waits.
  */
 #include "unit.h"
 

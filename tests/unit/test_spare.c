@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The functions mean what libc's mean, and what is given back is kept, within bounds, on one thread only.
+ * test_spare.c: the functions mean what libc's mean, and what is given back is kept, within bounds, on one thread only.
  */
 #include "unit.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * StateFun's module files (sections 1.10 and 2 of its facts): what they make, and what is said of the rest.
+ * test_statefun_module.c: StateFun's module files (sections 1.10 and 2 of its facts): what they make, and what is said
+ * of the rest.
  */
 #include "config_bench.h"
 

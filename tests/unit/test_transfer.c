@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Single exchanges on a real loop, against a server that misbehaves on request: how each of them ends.
+ * test_transfer.c: single exchanges on a real loop, against a server that misbehaves on request: how each of them ends.
  */
 #include "unit.h"
 

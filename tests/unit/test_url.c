@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A function's URL, and what is read of its answer before libcurl's body is parsed.
+ * test_url.c: a function's URL, and what is read of its answer before libcurl's body is parsed.
  */
 #include "unit.h"
 

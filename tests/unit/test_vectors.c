@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The wire against protocol/vectors/: every scalar, request and answer, and every answer cut and changed.
+ * test_vectors.c: the wire against protocol/vectors/: every scalar, request and answer, and every answer cut and
+ * changed.
  */
 #include "unit.h"
 

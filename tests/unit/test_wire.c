@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The wire: protobuf-c as the oracle of what is written by hand, and the bounds of what functions may send.
- * test_vectors.c has the vectors.
+ * test_wire.c: the wire: protobuf-c as the oracle of what is written by hand, and the bounds of what functions may
+ * send. test_vectors.c has the vectors.
  */
 #include "wire_bench.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the tests of the wire share.
+ * wire_bench.c: what the tests of the wire share.
  */
 #include "wire_bench.h"
 
