@@ -12,36 +12,37 @@ enum {
 
 static size_t envelope_bytes(const struct envelope *envelope)
 {
-    return 8 + 8 + address_field_bytes(&envelope->target) + address_field_bytes(&envelope->caller) +
-           slice_bytes(envelope->value) + slice_bytes(envelope->traceparent) + slice_bytes(envelope->token);
+    return 8 + 8 + record_address_bytes(&envelope->target) + record_address_bytes(&envelope->caller) +
+           record_slice_bytes(envelope->value) + record_slice_bytes(envelope->traceparent) +
+           record_slice_bytes(envelope->token);
 }
 
-static void put_envelope(struct writer *writer, const struct envelope *envelope)
+static void put_envelope(struct record_writer *writer, const struct envelope *envelope)
 {
-    put_u64(writer, envelope->number);
-    put_u64(writer, envelope->time_ms);
-    put_address(writer, &envelope->target);
-    put_address(writer, &envelope->caller);
-    put_slice(writer, envelope->value);
-    put_slice(writer, envelope->traceparent);
-    put_slice(writer, envelope->token);
+    record_write_u64(writer, envelope->number);
+    record_write_u64(writer, envelope->time_ms);
+    record_write_address(writer, &envelope->target);
+    record_write_address(writer, &envelope->caller);
+    record_write_slice(writer, envelope->value);
+    record_write_slice(writer, envelope->traceparent);
+    record_write_slice(writer, envelope->token);
 }
 
-static void get_envelope(struct reader *reader, struct envelope *out)
+static void get_envelope(struct record_reader *reader, struct envelope *out)
 {
-    out->number = get_u64(reader);
-    out->time_ms = get_u64(reader);
-    out->target = get_address(reader);
-    out->caller = get_address(reader);
-    out->value = get_slice(reader);
-    out->traceparent = get_slice(reader);
-    out->token = get_slice(reader);
+    out->number = record_read_u64(reader);
+    out->time_ms = record_read_u64(reader);
+    out->target = record_read_address(reader);
+    out->caller = record_read_address(reader);
+    out->value = record_read_slice(reader);
+    out->traceparent = record_read_slice(reader);
+    out->token = record_read_slice(reader);
 }
 
 void record_put_envelope(struct buf *buf, const struct envelope *envelope)
 {
     const size_t size = envelope_bytes(envelope);
-    struct writer writer = record_begin(buf, size);
+    struct record_writer writer = record_begin(buf, size);
 
     if (writer.at != NULL) {
         put_envelope(&writer, envelope);
@@ -52,10 +53,10 @@ void record_put_envelope(struct buf *buf, const struct envelope *envelope)
 enum err_code record_get_envelope(struct slice bytes, struct envelope *out, struct err *err)
 {
     struct envelope envelope;
-    struct reader reader = reader_begin(bytes, "envelope", err);
+    struct record_reader reader = record_reader_begin(bytes, "envelope", err);
 
     get_envelope(&reader, &envelope);
-    if (reader_end(&reader, err) != ERR_NONE) {
+    if (record_reader_end(&reader, err) != ERR_NONE) {
         return err->code;
     }
     *out = envelope;
@@ -64,32 +65,32 @@ enum err_code record_get_envelope(struct slice bytes, struct envelope *out, stru
 
 void record_put_parked(struct buf *buf, const struct parked *parked)
 {
-    const size_t size =
-        envelope_bytes(&parked->envelope) + 4 + 8 + slice_bytes(parked->reason) + slice_bytes(parked->text);
-    struct writer writer = record_begin(buf, size);
+    const size_t size = envelope_bytes(&parked->envelope) + 4 + 8 + record_slice_bytes(parked->reason) +
+                        record_slice_bytes(parked->text);
+    struct record_writer writer = record_begin(buf, size);
 
     if (writer.at == NULL) {
         return;
     }
     put_envelope(&writer, &parked->envelope);
-    put_u32(&writer, parked->attempts);
-    put_u64(&writer, parked->parked_ms);
-    put_slice(&writer, parked->reason);
-    put_slice(&writer, parked->text);
+    record_write_u32(&writer, parked->attempts);
+    record_write_u64(&writer, parked->parked_ms);
+    record_write_slice(&writer, parked->reason);
+    record_write_slice(&writer, parked->text);
     record_end(&writer, size);
 }
 
 enum err_code record_get_parked(struct slice bytes, struct parked *out, struct err *err)
 {
     struct parked parked;
-    struct reader reader = reader_begin(bytes, "parked", err);
+    struct record_reader reader = record_reader_begin(bytes, "parked", err);
 
     get_envelope(&reader, &parked.envelope);
-    parked.attempts = get_u32(&reader);
-    parked.parked_ms = get_u64(&reader);
-    parked.reason = get_slice(&reader);
-    parked.text = get_slice(&reader);
-    if (reader_end(&reader, err) != ERR_NONE) {
+    parked.attempts = record_read_u32(&reader);
+    parked.parked_ms = record_read_u64(&reader);
+    parked.reason = record_read_slice(&reader);
+    parked.text = record_read_slice(&reader);
+    if (record_reader_end(&reader, err) != ERR_NONE) {
         return err->code;
     }
     *out = parked;
@@ -101,18 +102,19 @@ enum err_code record_get_parked(struct slice bytes, struct parked *out, struct e
 size_t record_begin_instance(struct buf *buf, const struct instance_record *record)
 {
     const size_t start = buf->size;
-    struct writer writer = writer_begin(buf, FORMAT_BYTES + INSTANCE_FIXED_BYTES + slice_bytes(record->id));
+    struct record_writer writer =
+        record_writer_begin(buf, RECORD_FORMAT_BYTES + INSTANCE_FIXED_BYTES + record_slice_bytes(record->id));
 
     if (writer.at == NULL) {
         return start;
     }
-    put_u8(&writer, RECORD_FORMAT);
-    put_u64(&writer, record->created_ms);
-    put_u64(&writer, record->touched_ms);
-    put_u64(&writer, record->armed_ms);
-    put_u8(&writer, record->is_paused ? 1 : 0);
-    put_slice(&writer, record->id);
-    put_u32(&writer, record->state_count);
+    record_write_u8(&writer, RECORD_FORMAT);
+    record_write_u64(&writer, record->created_ms);
+    record_write_u64(&writer, record->touched_ms);
+    record_write_u64(&writer, record->armed_ms);
+    record_write_u8(&writer, record->is_paused ? 1 : 0);
+    record_write_slice(&writer, record->id);
+    record_write_u32(&writer, record->state_count);
     check(writer.at == writer.end);
     return start;
 }
@@ -120,15 +122,15 @@ size_t record_begin_instance(struct buf *buf, const struct instance_record *reco
 void record_add_state(struct buf *buf, const struct state_value *value)
 {
     check(!value->is_large || value->value.size == 0);
-    struct writer writer = writer_begin(buf, STATE_FIXED_BYTES + slice_bytes(value->value));
+    struct record_writer writer = record_writer_begin(buf, STATE_FIXED_BYTES + record_slice_bytes(value->value));
 
     if (writer.at == NULL) {
         return;
     }
-    put_u32(&writer, value->state);
-    put_u8(&writer, value->is_large ? 1 : 0);
-    put_u64(&writer, value->written_ms);
-    put_slice(&writer, value->value);
+    record_write_u32(&writer, value->state);
+    record_write_u8(&writer, value->is_large ? 1 : 0);
+    record_write_u64(&writer, value->written_ms);
+    record_write_slice(&writer, value->value);
     check(writer.at == writer.end);
 }
 
@@ -137,12 +139,12 @@ void record_end_instance(struct buf *buf, size_t start)
     record_seal(buf, start);
 }
 
-static void get_state(struct reader *reader, struct state_value *out)
+static void get_state(struct record_reader *reader, struct state_value *out)
 {
-    out->state = get_u32(reader);
-    out->is_large = get_bool(reader);
-    out->written_ms = get_u64(reader);
-    out->value = get_slice(reader);
+    out->state = record_read_u32(reader);
+    out->is_large = record_read_bool(reader);
+    out->written_ms = record_read_u64(reader);
+    out->value = record_read_slice(reader);
     reader->is_bad = reader->is_bad || (out->is_large && out->value.size > 0);
 }
 
@@ -151,19 +153,19 @@ enum err_code record_get_instance(struct slice bytes, struct instance_record *ou
 {
     struct instance_record record;
     struct state_value state;
-    struct reader reader = reader_begin(bytes, "instance", err);
+    struct record_reader reader = record_reader_begin(bytes, "instance", err);
 
-    record.created_ms = get_u64(&reader);
-    record.touched_ms = get_u64(&reader);
-    record.armed_ms = get_u64(&reader);
-    record.is_paused = get_bool(&reader);
-    record.id = get_slice(&reader);
-    record.state_count = get_u32(&reader);
+    record.created_ms = record_read_u64(&reader);
+    record.touched_ms = record_read_u64(&reader);
+    record.armed_ms = record_read_u64(&reader);
+    record.is_paused = record_read_bool(&reader);
+    record.id = record_read_slice(&reader);
+    record.state_count = record_read_u32(&reader);
     const struct record_cursor states = {{reader.at, reader.left}};
     for (uint32_t i = 0; i < record.state_count && !reader.is_bad; i++) {
         get_state(&reader, &state);
     }
-    if (reader_end(&reader, err) != ERR_NONE) {
+    if (record_reader_end(&reader, err) != ERR_NONE) {
         return err->code;
     }
     *out = record;
@@ -173,7 +175,7 @@ enum err_code record_get_instance(struct slice bytes, struct instance_record *ou
 
 enum err_code record_next_state(struct record_cursor *cursor, struct state_value *out, struct err *err)
 {
-    struct reader reader = reader_again(cursor->left);
+    struct record_reader reader = record_reader_again(cursor->left);
     struct state_value state;
 
     get_state(&reader, &state);
@@ -187,21 +189,21 @@ enum err_code record_next_state(struct record_cursor *cursor, struct state_value
 
 void record_put_state(struct buf *buf, struct slice value)
 {
-    const size_t size = slice_bytes(value);
-    struct writer writer = record_begin(buf, size);
+    const size_t size = record_slice_bytes(value);
+    struct record_writer writer = record_begin(buf, size);
 
     if (writer.at != NULL) {
-        put_slice(&writer, value);
+        record_write_slice(&writer, value);
         record_end(&writer, size);
     }
 }
 
 enum err_code record_get_state(struct slice bytes, struct slice *out_value, struct err *err)
 {
-    struct reader reader = reader_begin(bytes, "state", err);
+    struct record_reader reader = record_reader_begin(bytes, "state", err);
 
-    const struct slice value = get_slice(&reader);
-    if (reader_end(&reader, err) != ERR_NONE) {
+    const struct slice value = record_read_slice(&reader);
+    if (record_reader_end(&reader, err) != ERR_NONE) {
         return err->code;
     }
     *out_value = value;
@@ -212,27 +214,27 @@ enum err_code record_get_state(struct slice bytes, struct slice *out_value, stru
 
 void record_put_token(struct buf *buf, const struct token_record *record)
 {
-    const size_t size = slice_bytes(record->token) + 8 + 8;
-    struct writer writer = record_begin(buf, size);
+    const size_t size = record_slice_bytes(record->token) + 8 + 8;
+    struct record_writer writer = record_begin(buf, size);
 
     if (writer.at == NULL) {
         return;
     }
-    put_slice(&writer, record->token);
-    put_u64(&writer, record->due_ms);
-    put_u64(&writer, record->number);
+    record_write_slice(&writer, record->token);
+    record_write_u64(&writer, record->due_ms);
+    record_write_u64(&writer, record->number);
     record_end(&writer, size);
 }
 
 enum err_code record_get_token(struct slice bytes, struct token_record *out, struct err *err)
 {
     struct token_record record;
-    struct reader reader = reader_begin(bytes, "token", err);
+    struct record_reader reader = record_reader_begin(bytes, "token", err);
 
-    record.token = get_slice(&reader);
-    record.due_ms = get_u64(&reader);
-    record.number = get_u64(&reader);
-    if (reader_end(&reader, err) != ERR_NONE) {
+    record.token = record_read_slice(&reader);
+    record.due_ms = record_read_u64(&reader);
+    record.number = record_read_u64(&reader);
+    if (record_reader_end(&reader, err) != ERR_NONE) {
         return err->code;
     }
     *out = record;
@@ -241,25 +243,25 @@ enum err_code record_get_token(struct slice bytes, struct token_record *out, str
 
 void record_put_invocation(struct buf *buf, const struct invocation_record *record)
 {
-    const size_t size = 8 + address_field_bytes(&record->target);
-    struct writer writer = record_begin(buf, size);
+    const size_t size = 8 + record_address_bytes(&record->target);
+    struct record_writer writer = record_begin(buf, size);
 
     if (writer.at == NULL) {
         return;
     }
-    put_u64(&writer, record->due_ms);
-    put_address(&writer, &record->target);
+    record_write_u64(&writer, record->due_ms);
+    record_write_address(&writer, &record->target);
     record_end(&writer, size);
 }
 
 enum err_code record_get_invocation(struct slice bytes, struct invocation_record *out, struct err *err)
 {
     struct invocation_record record;
-    struct reader reader = reader_begin(bytes, "invocation", err);
+    struct record_reader reader = record_reader_begin(bytes, "invocation", err);
 
-    record.due_ms = get_u64(&reader);
-    record.target = get_address(&reader);
-    if (reader_end(&reader, err) != ERR_NONE) {
+    record.due_ms = record_read_u64(&reader);
+    record.target = record_read_address(&reader);
+    if (record_reader_end(&reader, err) != ERR_NONE) {
         return err->code;
     }
     *out = record;
@@ -273,10 +275,10 @@ void record_put_expiry(struct buf *buf, struct slice id)
 
 enum err_code record_get_expiry(struct slice bytes, struct slice *out_id, struct err *err)
 {
-    struct reader reader = reader_begin(bytes, "expiry", err);
+    struct record_reader reader = record_reader_begin(bytes, "expiry", err);
 
-    const struct slice id = get_slice(&reader);
-    if (reader_end(&reader, err) != ERR_NONE) {
+    const struct slice id = record_read_slice(&reader);
+    if (record_reader_end(&reader, err) != ERR_NONE) {
         return err->code;
     }
     *out_id = id;
@@ -285,29 +287,29 @@ enum err_code record_get_expiry(struct slice bytes, struct slice *out_id, struct
 
 void record_put_outbox(struct buf *buf, const struct outbox_record *record)
 {
-    const size_t size = 8 + 8 + address_field_bytes(&record->sender) + slice_bytes(record->value);
-    struct writer writer = record_begin(buf, size);
+    const size_t size = 8 + 8 + record_address_bytes(&record->sender) + record_slice_bytes(record->value);
+    struct record_writer writer = record_begin(buf, size);
 
     if (writer.at == NULL) {
         return;
     }
-    put_u64(&writer, record->number);
-    put_u64(&writer, record->time_ms);
-    put_address(&writer, &record->sender);
-    put_slice(&writer, record->value);
+    record_write_u64(&writer, record->number);
+    record_write_u64(&writer, record->time_ms);
+    record_write_address(&writer, &record->sender);
+    record_write_slice(&writer, record->value);
     record_end(&writer, size);
 }
 
 enum err_code record_get_outbox(struct slice bytes, struct outbox_record *out, struct err *err)
 {
     struct outbox_record record;
-    struct reader reader = reader_begin(bytes, "outbox", err);
+    struct record_reader reader = record_reader_begin(bytes, "outbox", err);
 
-    record.number = get_u64(&reader);
-    record.time_ms = get_u64(&reader);
-    record.sender = get_address(&reader);
-    record.value = get_slice(&reader);
-    if (reader_end(&reader, err) != ERR_NONE) {
+    record.number = record_read_u64(&reader);
+    record.time_ms = record_read_u64(&reader);
+    record.sender = record_read_address(&reader);
+    record.value = record_read_slice(&reader);
+    if (record_reader_end(&reader, err) != ERR_NONE) {
         return err->code;
     }
     *out = record;

@@ -9,35 +9,35 @@
 #include "record.h"
 
 enum {
-    FORMAT_BYTES = 1,
-    CRC_BYTES = 4,
-    FRAME_BYTES = FORMAT_BYTES + CRC_BYTES,
+    RECORD_FORMAT_BYTES = 1,
+    RECORD_CRC_BYTES = 4,
+    RECORD_FRAME_BYTES = RECORD_FORMAT_BYTES + RECORD_CRC_BYTES,
 };
 
 /* ---- writing: room for the whole is reserved once, then bytes are stored without a question --------------- */
 
-struct writer {
+struct record_writer {
     uint8_t *at; /* NULL: the buffer is full, nothing is written */
     uint8_t *end;
 };
 
-static inline struct writer writer_begin(struct buf *buf, size_t size)
+static inline struct record_writer record_writer_begin(struct buf *buf, size_t size)
 {
     uint8_t *at = buf_reserve(buf, size);
 
     if (at == NULL) {
-        return (struct writer){NULL, NULL};
+        return (struct record_writer){NULL, NULL};
     }
     buf->size += size;
-    return (struct writer){at, at + size};
+    return (struct record_writer){at, at + size};
 }
 
-static inline void put_u8(struct writer *writer, uint8_t value)
+static inline void record_write_u8(struct record_writer *writer, uint8_t value)
 {
     *writer->at++ = value;
 }
 
-static inline void put_u32(struct writer *writer, uint32_t value)
+static inline void record_write_u32(struct record_writer *writer, uint32_t value)
 {
     const uint8_t bytes[4] = {(uint8_t)value, (uint8_t)(value >> 8), (uint8_t)(value >> 16), (uint8_t)(value >> 24)};
 
@@ -45,62 +45,62 @@ static inline void put_u32(struct writer *writer, uint32_t value)
     writer->at += sizeof bytes;
 }
 
-static inline void put_u64(struct writer *writer, uint64_t value)
+static inline void record_write_u64(struct record_writer *writer, uint64_t value)
 {
-    put_u32(writer, (uint32_t)value);
-    put_u32(writer, (uint32_t)(value >> 32));
+    record_write_u32(writer, (uint32_t)value);
+    record_write_u32(writer, (uint32_t)(value >> 32));
 }
 
-static inline void put_bytes(struct writer *writer, const void *bytes, size_t size)
+static inline void record_write_bytes(struct record_writer *writer, const void *bytes, size_t size)
 {
     memcpy(writer->at, bytes, size);
     writer->at += size;
 }
 
-static inline void put_slice(struct writer *writer, struct slice slice)
+static inline void record_write_slice(struct record_writer *writer, struct slice slice)
 {
-    put_u32(writer, (uint32_t)slice.size);
+    record_write_u32(writer, (uint32_t)slice.size);
     if (slice.size > 0) {
-        put_bytes(writer, slice.data, slice.size);
+        record_write_bytes(writer, slice.data, slice.size);
     }
 }
 
-static inline void put_address(struct writer *writer, const struct address *address)
+static inline void record_write_address(struct record_writer *writer, const struct address *address)
 {
-    put_slice(writer, address->space);
-    put_slice(writer, address->name);
-    put_slice(writer, address->id);
+    record_write_slice(writer, address->space);
+    record_write_slice(writer, address->name);
+    record_write_slice(writer, address->id);
 }
 
 /* Bytes of a slice with its length. */
-static inline size_t slice_bytes(struct slice slice)
+static inline size_t record_slice_bytes(struct slice slice)
 {
     check(slice.size <= UINT32_MAX);
     return 4 + slice.size;
 }
 
-static inline size_t address_field_bytes(const struct address *address)
+static inline size_t record_address_bytes(const struct address *address)
 {
-    return slice_bytes(address->space) + slice_bytes(address->name) + slice_bytes(address->id);
+    return record_slice_bytes(address->space) + record_slice_bytes(address->name) + record_slice_bytes(address->id);
 }
 
 /* A record of `size` bytes of fields: room for all of it, the format byte written. */
-static inline struct writer record_begin(struct buf *buf, size_t size)
+static inline struct record_writer record_begin(struct buf *buf, size_t size)
 {
-    struct writer writer = writer_begin(buf, FRAME_BYTES + size);
+    struct record_writer writer = record_writer_begin(buf, RECORD_FRAME_BYTES + size);
 
     if (writer.at != NULL) {
-        put_u8(&writer, RECORD_FORMAT);
+        record_write_u8(&writer, RECORD_FORMAT);
     }
     return writer;
 }
 
 /* The checksum over all `size` bytes of fields and the format byte; they must have been filled exactly. */
-static inline void record_end(struct writer *writer, size_t size)
+static inline void record_end(struct record_writer *writer, size_t size)
 {
-    check(writer->end - writer->at == CRC_BYTES);
-    const struct slice covered = {writer->at - size - FORMAT_BYTES, FORMAT_BYTES + size};
-    put_u32(writer, hash_crc32c(0, covered));
+    check(writer->end - writer->at == RECORD_CRC_BYTES);
+    const struct slice covered = {writer->at - size - RECORD_FORMAT_BYTES, RECORD_FORMAT_BYTES + size};
+    record_write_u32(writer, hash_crc32c(0, covered));
 }
 
 /* The checksum of a record that was written in several pieces from `start` on. */
@@ -111,15 +111,15 @@ static inline void record_seal(struct buf *buf, size_t start)
     }
     check(start < buf->size);
     const uint32_t crc = hash_crc32c(0, (struct slice){buf->data + start, buf->size - start});
-    struct writer writer = writer_begin(buf, CRC_BYTES);
+    struct record_writer writer = record_writer_begin(buf, RECORD_CRC_BYTES);
     if (writer.at != NULL) {
-        put_u32(&writer, crc);
+        record_write_u32(&writer, crc);
     }
 }
 
 /* ---- reading: every length is checked; once short, all that follows is zero ------------------------------- */
 
-struct reader {
+struct record_reader {
     const uint8_t *at;
     size_t left;
     const char *what;    /* kind of record, for sentences */
@@ -127,7 +127,7 @@ struct reader {
     bool is_bad;         /* sticky: a bad frame, too short, or a value that is never written */
 };
 
-static inline const uint8_t *get_bytes(struct reader *reader, size_t size)
+static inline const uint8_t *record_read_bytes(struct record_reader *reader, size_t size)
 {
     if (reader->is_bad || size > reader->left) {
         reader->is_bad = true;
@@ -139,24 +139,24 @@ static inline const uint8_t *get_bytes(struct reader *reader, size_t size)
     return at;
 }
 
-static inline uint8_t get_u8(struct reader *reader)
+static inline uint8_t record_read_u8(struct record_reader *reader)
 {
-    const uint8_t *at = get_bytes(reader, 1);
+    const uint8_t *at = record_read_bytes(reader, 1);
 
     return at == NULL ? 0 : at[0];
 }
 
-static inline bool get_bool(struct reader *reader)
+static inline bool record_read_bool(struct record_reader *reader)
 {
-    const uint8_t value = get_u8(reader);
+    const uint8_t value = record_read_u8(reader);
 
     reader->is_bad = reader->is_bad || value > 1;
     return value == 1;
 }
 
-static inline uint32_t get_u32(struct reader *reader)
+static inline uint32_t record_read_u32(struct record_reader *reader)
 {
-    const uint8_t *at = get_bytes(reader, 4);
+    const uint8_t *at = record_read_bytes(reader, 4);
 
     if (at == NULL) {
         return 0;
@@ -164,40 +164,40 @@ static inline uint32_t get_u32(struct reader *reader)
     return (uint32_t)at[3] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[1] << 8 | at[0];
 }
 
-static inline uint64_t get_u64(struct reader *reader)
+static inline uint64_t record_read_u64(struct record_reader *reader)
 {
-    const uint64_t low = get_u32(reader);
+    const uint64_t low = record_read_u32(reader);
 
-    return (uint64_t)get_u32(reader) << 32 | low;
+    return (uint64_t)record_read_u32(reader) << 32 | low;
 }
 
-static inline struct slice get_slice(struct reader *reader)
+static inline struct slice record_read_slice(struct record_reader *reader)
 {
-    const uint32_t size = get_u32(reader);
-    const uint8_t *at = get_bytes(reader, size);
+    const uint32_t size = record_read_u32(reader);
+    const uint8_t *at = record_read_bytes(reader, size);
 
     return at == NULL || size == 0 ? SLICE_EMPTY : (struct slice){at, size};
 }
 
-static inline struct address get_address(struct reader *reader)
+static inline struct address record_read_address(struct record_reader *reader)
 {
     struct address address;
 
-    address.space = get_slice(reader);
-    address.name = get_slice(reader);
-    address.id = get_slice(reader);
+    address.space = record_read_slice(reader);
+    address.name = record_read_slice(reader);
+    address.id = record_read_slice(reader);
     return address;
 }
 
 /* The checksum comes first: a newer format promises only that it and the format byte stay. */
-static inline enum err_code check_frame(struct slice bytes, const char *what, struct err *err)
+static inline enum err_code record_check_frame(struct slice bytes, const char *what, struct err *err)
 {
-    if (bytes.size < FRAME_BYTES) {
+    if (bytes.size < RECORD_FRAME_BYTES) {
         return err_set(err, ERR_CORRUPT, "the %s record has only %zu bytes", what, bytes.size);
     }
-    const struct slice covered = {bytes.data, bytes.size - CRC_BYTES};
-    struct reader tail = {.at = bytes.data + covered.size, .left = CRC_BYTES};
-    if (get_u32(&tail) != hash_crc32c(0, covered)) {
+    const struct slice covered = {bytes.data, bytes.size - RECORD_CRC_BYTES};
+    struct record_reader tail = {.at = bytes.data + covered.size, .left = RECORD_CRC_BYTES};
+    if (record_read_u32(&tail) != hash_crc32c(0, covered)) {
         return err_set(err, ERR_CORRUPT, "the %s record of %zu bytes fails its checksum", what, bytes.size);
     }
     const uint8_t format = bytes.data[0];
@@ -211,25 +211,27 @@ static inline enum err_code check_frame(struct slice bytes, const char *what, st
     return ERR_NONE;
 }
 
-/* A reader of the fields within the frame. If that is bad, *err says why, they are all zero, and so does reader_end. */
-static inline struct reader reader_begin(struct slice bytes, const char *what, struct err *err)
+/* A reader of the fields within the frame. If that is bad, *err says why, they are all zero, and so does
+ * record_reader_end. */
+static inline struct record_reader record_reader_begin(struct slice bytes, const char *what, struct err *err)
 {
-    const enum err_code frame = check_frame(bytes, what, err);
+    const enum err_code frame = record_check_frame(bytes, what, err);
 
     if (frame != ERR_NONE) {
-        return (struct reader){.what = what, .frame = frame, .is_bad = true};
+        return (struct record_reader){.what = what, .frame = frame, .is_bad = true};
     }
-    return (struct reader){.at = bytes.data + FORMAT_BYTES, .left = bytes.size - FRAME_BYTES, .what = what};
+    return (struct record_reader){
+        .at = bytes.data + RECORD_FORMAT_BYTES, .left = bytes.size - RECORD_FRAME_BYTES, .what = what};
 }
 
 /* A reader of fields that were read once already. */
-static inline struct reader reader_again(struct slice fields)
+static inline struct record_reader record_reader_again(struct slice fields)
 {
-    return (struct reader){.at = fields.data, .left = fields.size};
+    return (struct record_reader){.at = fields.data, .left = fields.size};
 }
 
 /* Nothing that was read counts unless this is ERR_NONE. */
-static inline enum err_code reader_end(const struct reader *reader, struct err *err)
+static inline enum err_code record_reader_end(const struct record_reader *reader, struct err *err)
 {
     if (reader->frame != ERR_NONE) {
         return reader->frame;
