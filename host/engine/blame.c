@@ -60,6 +60,16 @@ static void give_up(struct engine *engine, struct instance *instance, enum err_c
     drop(engine, instance, code, slice_of(text), function_code);
 }
 
+/* As for a function that fails by its status: the log and the count tell of each attempt. */
+static void note_failure(struct engine *engine, struct instance *instance, const struct failure *failure)
+{
+    const struct slice text = failure->message.size > 0 ? failure->message : SLICE("no reason given");
+
+    metric_add(engine, METRIC_CALLS_FAILED, 1);
+    engine_note(engine, NOTE_WARN, "call.failed", instance_text(engine, instance), "the function failed: %.*s",
+                (int)text.size, (const char *)text.data);
+}
+
 void blame_message(struct engine *engine, struct instance *instance, const struct failure *failure)
 {
     const struct retry_policy *policy = &instance->type->endpoint->config->retry;
@@ -69,6 +79,9 @@ void blame_message(struct engine *engine, struct instance *instance, const struc
     if (failure != NULL && !failure->is_retryable) {
         give_up(engine, instance, ERR_REJECTED, failure);
         return;
+    }
+    if (failure != NULL) {
+        note_failure(engine, instance, failure);
     }
     if (instance->attempts >= policy->attempts && policy->then != RETRY_BLOCK) {
         give_up(engine, instance, ERR_PARKED, failure);

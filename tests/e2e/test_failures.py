@@ -26,6 +26,11 @@ spec:
   retry: {{first: 5ms, max: 20ms, {retry}}}
 """
 
+MODULE_OF_ZOO = """
+kind: proa.v1/endpoint
+spec: {{functions: {{zoo/*: {{}}}}, url: "{url}", retry: {{first: 100ms, factor: 1}}}}
+"""
+
 
 def answer_one(call: Call) -> Reply:
     return Reply(reply_to(call, JSON, b"1"))
@@ -74,6 +79,16 @@ def test_endpoint_down_then_up(make_host: Make, scripted: Start) -> None:
     host.await_idle()
     assert host.metrics()["proa_endpoints_down"] == 0
     assert {call.batch.target.id for call in function.calls} == {str(id) for id in range(20)}
+
+
+def test_an_exception_is_in_the_log_and_counted(make_host: Make, zoo: PythonFunctions) -> None:
+    """From the first attempt on: whoever tries a function for the first time sees nothing but a client that waits."""
+    host = make_host().configure(module=MODULE_OF_ZOO.format(url=zoo.url)).start()
+    assert host.ask("zoo/broken/a", 13, query="timeout=1s").code == "timeout"
+    assert host.metrics()["proa_calls_failed_total"] > 0
+    failed = next(event for event in host.events() if event["event"] == "call.failed")
+    assert failed["subject"] == "zoo/broken/a"
+    assert failed["text"] == "the function failed: RuntimeError: it cannot stand thirteen"
 
 
 def test_name_that_does_not_exist(make_host: Make) -> None:
