@@ -176,6 +176,18 @@ static void park_item(struct engine *engine, struct instance *sender, const stru
     parked_put(engine, sender, &envelope, reason, text, 0);
 }
 
+static void park_unknown(struct engine *engine, struct instance *sender, const struct address *target,
+                         struct slice value)
+{
+    char text[LIMIT_ERR_TEXT_BYTES_MAX];
+
+    (void)snprintf(text, sizeof text,
+                   "no endpoint serves %.*s/%.*s, to which it was sent; add it to the module file or by --function",
+                   (int)target->space.size, (const char *)target->space.data, (int)target->name.size,
+                   (const char *)target->name.data);
+    park_item(engine, sender, target, value, "unknown_function", text);
+}
+
 static void send_out(struct engine *engine, struct instance *sender, const struct outgoing *outgoing)
 {
     if (address_is_reply(&outgoing->target)) {
@@ -183,8 +195,7 @@ static void send_out(struct engine *engine, struct instance *sender, const struc
         return;
     }
     if (!is_target_known(engine, &outgoing->target)) {
-        park_item(engine, sender, &outgoing->target, outgoing->value, "unknown_function",
-                  "no endpoint serves the function it was sent to; add it to the module file");
+        park_unknown(engine, sender, &outgoing->target, outgoing->value);
         return;
     }
     const struct envelope envelope = envelope_from(engine, sender, &outgoing->target, outgoing->value);
@@ -204,8 +215,7 @@ static void delay(struct engine *engine, struct instance *sender, const struct d
         return;
     }
     if (!is_target_known(engine, &delayed->target)) {
-        park_item(engine, sender, &delayed->target, delayed->value, "unknown_function",
-                  "no endpoint serves the function it is to be sent to; add it to the module file");
+        park_unknown(engine, sender, &delayed->target, delayed->value);
         return;
     }
     if (token != NULL && token->timer != 0) {
@@ -228,10 +238,13 @@ static void delay(struct engine *engine, struct instance *sender, const struct d
 static void park_record(struct engine *engine, struct instance *sender, const struct emitted *emitted)
 {
     const struct address target = {emitted->space, emitted->name, SLICE_EMPTY};
+    char text[LIMIT_ERR_TEXT_BYTES_MAX];
 
     if (!registry_is_playground(engine->options.registry, emitted->space, emitted->name)) {
-        park_item(engine, sender, &target, emitted->value, "unknown_egress",
-                  "the module file has no such egress; add it");
+        (void)snprintf(text, sizeof text, "there is no egress %.*s/%.*s; add it to the module file or by --egress",
+                       (int)emitted->space.size, (const char *)emitted->space.data, (int)emitted->name.size,
+                       (const char *)emitted->name.data);
+        park_item(engine, sender, &target, emitted->value, "unknown_egress", text);
     } else if (emitted->fault != NULL) {
         park_item(engine, sender, &target, emitted->value, "bad_record", emitted->fault);
     } else {
@@ -388,7 +401,8 @@ void apply_result(struct engine *engine, const struct call_in_flight *call, stru
     if (take_result->has_failure && failure->is_retryable && failure->index == 0 &&
         slice_equal(failure->code, SLICE("unknown_function"))) {
         types_block(engine, type, call->number,
-                    "its endpoint does not know this function; deploy it or mend the module file");
+                    "its endpoint does not know this function; deploy it or mend the module file; it says: %.*s",
+                    (int)failure->message.size, (const char *)failure->message.data);
         calls_pend(instance);
         result_destroy(take_result);
         return;

@@ -40,6 +40,8 @@ static void give_up(struct engine *engine, struct instance *instance, enum err_c
         (void)snprintf(text, sizeof text, "%.*s",
                        (int)(failure->message.size < sizeof text ? failure->message.size : sizeof text - 1),
                        (const char *)failure->message.data); /* a cut text is still a sentence begun */
+    } else if (code == ERR_REJECTED) {
+        (void)snprintf(text, sizeof text, "the function refused the message and gave no reason");
     } else {
         (void)snprintf(text, sizeof text, "the function failed for this message; failed attempts: %u",
                        instance->attempts);

@@ -91,6 +91,43 @@ def test_an_exception_is_in_the_log_and_counted(make_host: Make, zoo: PythonFunc
     assert failed["text"] == "the function failed: RuntimeError: it cannot stand thirteen"
 
 
+def test_a_refusal_without_a_reason(make_host: Make, scripted: Start) -> None:
+    def refuse(call: Call) -> Reply:
+        result = wire.FromFunction()
+        result.invocation_result.failure.code = "closed"
+        return Reply(result)
+
+    answer = serve(make_host, scripted(refuse)).ask("odd/one/a", 1)
+    assert (answer.status, answer.json["function_code"]) == (422, "closed")
+    assert answer.json["detail"] == "the function refused the message and gave no reason"
+
+
+def test_what_a_result_names_and_nobody_has_is_named_in_the_log(make_host: Make, scripted: Start) -> None:
+    def send_astray(call: Call) -> Reply:
+        result = reply_to(call, JSON, b"1")
+        outgoing = result.invocation_result.outgoing_messages.add()
+        outgoing.target.namespace, outgoing.target.type, outgoing.target.id = "even", "one", "b"
+        delayed = result.invocation_result.delayed_invocations.add(delay_in_ms=1)
+        delayed.target.namespace, delayed.target.type, delayed.target.id = "even", "two", "b"
+        result.invocation_result.outgoing_egresses.add(egress_namespace="even", egress_type="out")
+        return Reply(result)
+
+    host = serve(make_host, scripted(send_astray))
+    assert host.ask("odd/one/a", 1).status == 200
+    assert [event["text"] for event in host.events() if event["event"] == "message.parked"] == [
+        f"unknown_function: no endpoint serves {name}, to which it was sent; add it to the module file or by --function"
+        for name in ("even/one", "even/two")
+    ] + ["unknown_egress: there is no egress even/out; add it to the module file or by --egress"]
+
+
+def test_an_endpoint_that_does_not_know_a_function_says_what_it_knows(make_host: Make, zoo: PythonFunctions) -> None:
+    host = make_host().configure({"zoo/*": zoo.url}).start()
+    assert host.ask("zoo/brokn/a", 1, query="timeout=1s").code == "timeout"
+    blocked = next(event["text"] for event in host.events() if event["event"] == "type.blocked")
+    assert blocked.startswith("its endpoint does not know this function; deploy it or mend the module file; it says:")
+    assert "zoo/broken" in blocked
+
+
 def test_name_that_does_not_exist(make_host: Make) -> None:
     host = make_host().configure({"odd/*": "http://no-such-name.invalid:1/"}).start()
     answer = host.ask("odd/one/a", 1, query="timeout=1s")
