@@ -75,6 +75,7 @@ struct engine {
     bool is_store_full;
     struct store_figures figures;
     uint64_t figures_ms; /* when they came */
+    uint64_t short_ms;   /* when new work was last refused for want of room; 0: never */
 
     /* types.h */
     struct table types;

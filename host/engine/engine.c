@@ -271,8 +271,7 @@ static const char *refusal(struct engine *engine, const struct input_message *me
         return why;
     }
     *out_code = ERR_OVERLOADED;
-    if (engine->is_store_full || engine->figures.is_short ||
-        engine->figures.bytes_used > engine->options.store_bytes_soft_max) {
+    if (epochs_is_short(engine)) {
         *out_code = ERR_STORE_FULL;
         return "the store or its disk is full; make room or raise --store-bytes-max, then send the request again";
     }
@@ -526,5 +525,5 @@ void engine_publish(struct engine *engine)
     metrics_set(metrics, METRIC_PROMISES_WAITING, promises);
     metrics_set(metrics, METRIC_EPOCH_COMMITTED, engine->committed);
     metrics_set(metrics, METRIC_STORE_BYTES, engine->figures.bytes_used);
-    metrics_set(metrics, METRIC_STORE_FULL, engine->is_store_full || engine->figures.is_short);
+    metrics_set(metrics, METRIC_STORE_FULL, epochs_is_short(engine));
 }

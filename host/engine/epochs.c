@@ -15,7 +15,8 @@
 
 enum {
     EPOCH_ARENA_BYTES_MAX = 1 << 30,
-    LOOK_MS = 1000, /* an idle store that is short of room gets an empty epoch so often */
+    LOOK_MS = 1000,         /* an idle store that is short of room gets an empty epoch so often */
+    SHORT_QUIET_MS = 60000, /* one that is now short, now not, is told of once */
 };
 
 static struct change_set *change_set_create(uint64_t number)
@@ -245,13 +246,31 @@ static void stop_if_done(struct engine *engine)
     }
 }
 
+bool epochs_is_short(const struct engine *engine)
+{
+    return engine->is_store_full || engine->figures.is_short ||
+           engine->figures.bytes_used > engine->options.store_bytes_soft_max;
+}
+
+static void note_short(struct engine *engine)
+{
+    if (!epochs_is_short(engine)) {
+        return;
+    }
+    if (engine->short_ms == 0 || engine->now_ms - engine->short_ms > SHORT_QUIET_MS) {
+        engine_note(engine, NOTE_WARN, "store.short", SLICE_EMPTY,
+                    "new messages are refused with 507: the disk is full, or the store has over --store-bytes-max; "
+                    "make room, or raise that");
+    }
+    engine->short_ms = engine->now_ms;
+}
+
 /* When a store that is short of room is to be looked at again: figures come only with a commit. */
 static uint64_t look_ms(const struct engine *engine)
 {
-    const bool is_short = engine->figures.is_short || engine->figures.bytes_used > engine->options.store_bytes_soft_max;
-
-    return is_short && engine->sealed == NULL && engine->phase == ENGINE_READY ? engine->figures_ms + LOOK_MS
-                                                                               : UINT64_MAX;
+    return epochs_is_short(engine) && engine->sealed == NULL && engine->phase == ENGINE_READY
+               ? engine->figures_ms + LOOK_MS
+               : UINT64_MAX;
 }
 
 void epochs_seal_if_due(struct engine *engine)
@@ -298,6 +317,7 @@ void epochs_committed(struct engine *engine, const struct input_committed *input
     engine->is_store_full = input->is_full;
     engine->figures = input->figures;
     engine->figures_ms = engine->now_ms;
+    note_short(engine);
     if (input->is_full) {
         return; /* the committer keeps trying */
     }

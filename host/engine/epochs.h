@@ -56,6 +56,8 @@ void epochs_promise(struct engine *engine, const struct effect_answer *answer);
 void epochs_seal_if_due(struct engine *engine);
 /* The disk's word on the sealed epoch: its promises leave, and whoever waited for it goes on. */
 void epochs_committed(struct engine *engine, const struct input_committed *input);
+/* True if the store or its disk is full, or so nearly that what room is left is for what is inside. */
+bool epochs_is_short(const struct engine *engine);
 /* When the open epoch is old enough to be sealed; UINT64_MAX: nothing is in it, or a commit comes first. */
 uint64_t epochs_wake_ms(const struct engine *engine);
 /* True if the open epoch is as large as it may be: run-ahead ends, and no more calls go out. */

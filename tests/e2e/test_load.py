@@ -146,9 +146,12 @@ def test_full_store_refuses_and_drains(make_host: Make, scripted: Start) -> None
     assert (answer.status, answer.code) == (507, "store_full")
     assert int(answer.headers["retry-after"]) > 0
     assert taken > 10
+    assert host.metrics()["proa_store_full"] == 1
+    assert [event["level"] for event in host.events() if event["event"] == "store.short"] == ["warn"]
     function.start()
     assert host.await_idle()["proa_messages_handled_total"] == taken
     wait_until(lambda: host.send("odd/one/a", 1).status == 202, "the store takes messages again")
+    host.await_metric("proa_store_full", 0)
 
 
 def fill_disk(host: Host) -> Iterator[int]:
