@@ -157,7 +157,8 @@ void invocations_wake(struct engine *engine, struct invocation *invocation)
     struct effect_answer answer = {
         .kind = ANSWER_ERROR,
         .code = ERR_TIMEOUT,
-        .text = SLICE("no reply within the timeout; the message is not lost and its work goes on")};
+        .text = SLICE("no reply within the timeout; the message is not lost and its work goes on; if its function or "
+                      "endpoint fails, the host's log says how")};
     promise(engine, invocation, &answer);
     keep(engine, invocation);
     engine_wake_at(engine, &invocation->wake, engine->now_ms + PATIENCE_MS);

@@ -84,7 +84,9 @@ def test_endpoint_down_then_up(make_host: Make, scripted: Start) -> None:
 def test_an_exception_is_in_the_log_and_counted(make_host: Make, zoo: PythonFunctions) -> None:
     """From the first attempt on: whoever tries a function for the first time sees nothing but a client that waits."""
     host = make_host().configure(module=MODULE_OF_ZOO.format(url=zoo.url)).start()
-    assert host.ask("zoo/broken/a", 13, query="timeout=1s").code == "timeout"
+    answer = host.ask("zoo/broken/a", 13, query="timeout=1s")
+    assert answer.code == "timeout"
+    assert answer.json["detail"].endswith("if its function or endpoint fails, the host's log says how")
     assert host.metrics()["proa_calls_failed_total"] > 0
     failed = next(event for event in host.events() if event["event"] == "call.failed")
     assert failed["subject"] == "zoo/broken/a"
