@@ -128,6 +128,18 @@ def test_state_and_annotation_must_agree() -> None:
     assert app.function("a/b", state=Counter)(good).state is Counter
 
 
+def test_name_left_out() -> None:
+    function: Any = proa.App().function
+    with pytest.raises(proa.DefinitionError, match=r'write @app\.function\("example/counter"\)'):
+        function(good)
+
+
+def test_functions_are_not_called() -> None:
+    function: Any = proa.App().function("a/b")(good)
+    with pytest.raises(proa.UsageError, match="function a/b is not called but sent to"):
+        function(None, 5)
+
+
 def test_declared_twice() -> None:
     app = proa.App()
     app.function("a/b")(good)
@@ -175,6 +187,9 @@ make_class: Any = type(proa.State)
         (lambda: value(proa.RawValue), "a state value has one type"),
         (lambda: value(type(None)), "a state value has one type"),
         (lambda: value(object()), "has no JSON form"),
+        (lambda: value(0), r"the type comes first; write it = proa\.value\(int, default=0\)"),
+        (lambda: 0, r"state Bad.it: a plain attribute is no state value; write it = proa\.value\(int, default=0\)"),
+        (lambda: [1], r"write it = proa\.value\(list, default=\[1\]\), or annotate a constant as ClassVar"),
         (lambda: value(int, expire=timedelta(1)), r"expire must be proa.after_write\(…\)"),
         (lambda: value(int, name="a\x00"), "the name of state Bad.it must not hold a NUL"),
         (lambda: value(int, typename="a/b"), "an integer cannot travel as a/b"),
@@ -213,7 +228,12 @@ def test_state_declared_as_in_a_dataclass() -> None:
 
     class Fine(proa.State):
         LIMIT: ClassVar[int] = 5
+        _hidden = 7
         total: proa.Value[int] = proa.value(int, default=0)
+
+        def twice(self) -> int:
+            """What is no data may stand in the class."""
+            return 2 * self.total
 
     assert Fine.LIMIT == 5
 

@@ -332,6 +332,12 @@ def test_wrong_use(use: Any, text: str) -> None:
     assert lengths(result_of(swallow(use))) == (0, 0, 0)
 
 
+def test_a_returned_reject() -> None:
+    """Dropped as the answer of a message nobody asked with, it would make a success of a refusal."""
+    assert "returned a Reject; raise it" in failure_of(lambda ctx: proa.Reject("no", "never"))
+    assert "returned a Reject; raise it" in failure_of(lambda ctx: proa.Reject("no", "never"), ASKER)
+
+
 def test_defer() -> None:
     kept: list[Any] = []
 

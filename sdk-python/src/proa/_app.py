@@ -89,6 +89,8 @@ class App:
         What it takes and answers is read from the annotations; so is its state, unless `state` names it. A handler
         that is not `async` runs in a thread.
         """
+        if not isinstance(name, str):
+            raise DefinitionError('app.function needs a name: write @app.function("example/counter")')
         local_names = sys._getframe(1).f_locals
 
         def declare(handler: Any, /) -> Any:

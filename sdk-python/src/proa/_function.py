@@ -55,6 +55,15 @@ class Function(Ref[In, Out], Generic[S, In, Out]):
         self.state = state
         self.specs: tuple[Value[Any], ...] = tuple(specs_of(state))
 
+    if not typing.TYPE_CHECKING:  # type checkers know already that it cannot be called
+
+        def __call__(self, *arguments: Any, **named: Any) -> Any:
+            """Refuse: a function runs where its instance is, and not within another one."""
+            raise UsageError(
+                f"function {self.typename} is not called but sent to, by ctx.send(…, id=…, message=…); what both need "
+                "stands in a function without @app.function"
+            )
+
 
 class Signature(typing.NamedTuple):
     """What the annotations of a handler say."""

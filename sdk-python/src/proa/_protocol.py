@@ -114,6 +114,8 @@ class Call:
     def end(self, context: Context[Any], invocation: wire.ToFunction.Invocation, result: Any) -> None:
         """Answer who asked, then keep what one message changed: a message that fails here must leave no trace."""
         caller = invocation.caller
+        if isinstance(result, Reject):
+            raise UsageError("the handler returned a Reject; raise it")
         if context._deferred:
             if result is not None and not isinstance(result, ReplyTo):
                 raise UsageError("the handler deferred its answer and returned one as well; do one of the two")

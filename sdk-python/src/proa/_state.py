@@ -26,6 +26,7 @@ V = TypeVar("V")
 S_ = TypeVar("S_", bound="State")
 
 STATE_NAME_BYTES_MAX = 255
+_DATA = (bool, int, float, str, bytes, list, dict, set, tuple)  # what is taken for the value where its type belongs
 
 
 class Value(Generic[T]):
@@ -53,6 +54,8 @@ class Value(Generic[T]):
         where = f"state {self.owner.__name__}.{self.name}"
         if self.name.startswith("_") or keyword.iskeyword(self.name):
             raise DefinitionError(f"{where}: the name of a state value must not begin with an underscore")
+        if isinstance(self.type, _DATA):
+            raise DefinitionError(f"{where}: the type comes first; {_declaration_of(self.name, self.type)}")
         self.wire_name = self.wire_name or self.name
         try:
             check_text(self.wire_name, STATE_NAME_BYTES_MAX, f"the name of {where}")
@@ -143,6 +146,10 @@ def value(
     return Value(type, default, expire, name, typename)
 
 
+def _declaration_of(name: str, default: Any) -> str:
+    return f"write {name} = proa.value({type(default).__name__}, default={default!r})"
+
+
 class _StateMeta(type):
     """Collects the values of a class, and keeps a misspelt attribute from passing as a new one."""
 
@@ -161,6 +168,12 @@ class _StateMeta(type):
             if names.count(wire_name) > 1:
                 raise DefinitionError(f"state {name}: two values are named {wire_name!r}")
         _refuse_annotations(class_, specs)
+        for key, member in namespace.items():
+            if isinstance(member, _DATA) and not key.startswith("_") and key not in inspect.get_annotations(class_):
+                raise DefinitionError(
+                    f"state {name}.{key}: a plain attribute is no state value; {_declaration_of(key, member)}, or "
+                    "annotate a constant as ClassVar"
+                )
         class_._specs = tuple(specs.values())
         return class_
 
