@@ -21,6 +21,9 @@ EXAMPLES = ROOT.parent / "examples"
 # Who runs each command of the README. The host's are run by tests/e2e.
 COMMANDS = {
     "pip install ./sdk-python uvicorn httptools": "test_it_installs",
+    "python3 -m venv venv": "tests/e2e",
+    ". venv/bin/activate": "tests/e2e",
+    "python -m pytest test_counter.py": "tests/e2e",
     "uvicorn counter:app --port 8000": "test_server.py",
     "proa serve --function 'example/*=http://localhost:8000/' --data /tmp/proa": "tests/e2e",
     "curl localhost:8090/v1/ask/example/counter/bob --json 5": "tests/e2e",
