@@ -148,8 +148,9 @@ static void take_key(struct builder *builder, struct slice text, uint32_t line)
     }
     for (const struct config_node *other = frame->node->first; other != NULL; other = other->next) {
         if (other->key.size > 0 && slice_equal(other->key, frame->key)) {
-            config_error(builder->source, line, "the key '%.*s' stands here again; it is first on line %u",
-                         config_shown(frame->key), frame->key.data, other->key_line);
+            config_error(builder->source, line, "the key '%.*s' stands here again; it is first on line %u%s",
+                         config_shown(frame->key), frame->key.data, other->key_line,
+                         builder->depth == 1 ? "; a document begins with a line ---" : "");
             frame->key = SLICE_EMPTY;
             return;
         }

@@ -16,6 +16,9 @@ static void mistakes_in_keys(void **state)
         {HEAD URL "  zzzzzz: 1\n", "m.yaml:5: zzzzzz is not a known key of spec\n"},
         {HEAD URL "  \"a\\eb\": 1\n", "m.yaml:5: a?b is not a known key of spec\n"},
         {HEAD URL "  url: http://i/\n", "m.yaml:5: the key 'url' stands here again; it is first on line 4\n"},
+        {HEAD URL "kind: proa.v1/egress\nspec: {name: a/b}\n",
+         "m.yaml:5: the key 'kind' stands here again; it is first on line 1; a document begins with a line ---\n"
+         "m.yaml:6: the key 'spec' stands here again; it is first on line 2; a document begins with a line ---\n"},
         {HEAD URL "  '': 1\n", "m.yaml:5: a key is empty\n"},
         {HEAD, "m.yaml:2: spec has no key url, which must be there\n"},
         {"kind: proa.v1/endpoint\nspec:\n", "m.yaml:2: spec has no key functions, which must be there\n"
