@@ -329,6 +329,15 @@ def test_asks_side_by_side() -> None:
     run(story())
 
 
+def test_ask_to_a_function_of_another_app() -> None:
+    async def story() -> None:
+        async with Harness(proa.App()) as host:
+            with pytest.raises(proa.NoReply, match=r"a/b is not in this Harness, .*; there are: none"):
+                await host.ask(proa.remote("a/b", int, int), id="a", message=1)
+
+    run(story())
+
+
 def test_wrong_harness() -> None:
     with pytest.raises(proa.UsageError, match="needs the app"):
         Harness()

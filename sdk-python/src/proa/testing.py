@@ -189,10 +189,7 @@ class Harness:
                 due_ms = self._next_due_ms()
                 if due_ms is None or due_ms > deadline_ms:
                     self._now_ms = deadline_ms
-                    raise NoReply(
-                        f"{to.typename}/{id} did not answer within {timeout}; {len(self.timers)} delayed messages "
-                        f"wait, parked: {self._parked or 'none'}"
-                    )
+                    raise NoReply(self._why_no_reply(to, id, timeout))
                 self._now_ms = due_ms
                 await self._settle()
         finally:
@@ -293,6 +290,16 @@ class Harness:
                 return codec.get(record)
         raise UsageError(
             f"the record is of type {record.typename}; name the class to read it as: host.egress(name, MyClass)"
+        )
+
+    def _why_no_reply(self, to: Ref[Any, Any], id: str, timeout: timedelta) -> str:
+        if (to.namespace, to.name) not in self._functions:
+            served = ", ".join(sorted(function.typename for function in self._functions.values())) or "none"
+            return f"{to.typename} is not in this Harness, so nobody answers for it; there are: {served}"
+        waiting = len(self.timers)
+        return (
+            f"{to.typename}/{id} did not answer within {timeout}; {waiting} delayed messages wait, "
+            f"parked: {self._parked or 'none'}"
         )
 
     def _next_number(self) -> int:
