@@ -166,10 +166,10 @@ static void log_note(struct runner *runner, const struct effect_note *note)
 
     const struct log_field fields[] = {LOG_TEXT("subject", note->subject), LOG_TEXT("text", note->text),
                                        LOG_TEXT("traceparent", note->traceparent)};
-    const size_t count = sizeof fields / sizeof fields[0];
+    const size_t first = note->subject.size > 0 ? 0 : 1; /* some events are of the host as a whole */
+    const size_t end = note->traceparent.size > 0 ? 3 : 2;
 
-    log_write(runner->options.log, levels[note->level], note->event, fields,
-              note->traceparent.size > 0 ? count : count - 1);
+    log_write(runner->options.log, levels[note->level], note->event, fields + first, end - first);
 }
 
 static void carry_out(struct runner *runner, const struct effect *effect) LOOP_THREAD

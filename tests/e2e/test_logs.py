@@ -30,8 +30,10 @@ def test_lines_are_json_when_nobody_watches(host: Host) -> None:
     lines = host.log.splitlines()
     events = [json.loads(line) for line in lines]
     assert all({"time", "level", "event"} <= event.keys() for event in events)
+    assert all(event.get("subject", "none") for event in events), "what an event does not have is not there"
     names = [event["event"] for event in events]
     assert "host.ready" in names
+    assert "store.recovered" in names
     assert any("parked" in name for name in names)
 
 
