@@ -357,7 +357,7 @@ def test_connecting_has_a_deadline_of_its_own(make_host: Make, black_hole: Calla
     module = STATEFUN.format(url=f"http://127.0.0.1:{port}/", transport="async, call: 10m, connect: 100ms")
     host = make_host().configure(module=module).start()
     assert host.send("odd/one/a", 1).status == 202
-    await_failures(host, 2, "could not be called: Failed to connect", "Timeout was reached")
+    await_failures(host, 2, "could not be called: ", "imeout")  # libcurl: "Timeout was reached" or "Connection timeout"
 
 
 def test_a_handshake_that_hangs_is_the_endpoints_fault(make_host: Make, scripted: Start) -> None:
