@@ -33,6 +33,8 @@ ASKS_IN_FLIGHT = 64
 SENDERS = 256  # connections of the flood from outside
 SPOUTS = 20  # messages of the flood from within; each makes one for every id
 DRAIN_S = 60.0
+QUIET_S = 1.0  # after which a flood of unknown size is taken to be over
+LONG_QUIET_S = 20.0  # after which one of known size is not going to be; a collection of garbage takes seconds
 STATEFUN_MODULE = """
 kind: io.statefun.endpoints.v2/http
 spec:
@@ -303,17 +305,18 @@ def flood_from_within(host: Host, function: Function, spouts: int, ids: int) -> 
     """A few messages to spouts, each of which makes one for every id, until the last of those has been handled."""
     before, began = function.handled(), time.monotonic()
     host.burst(spouts)
-    handled, ended = await_quiet(function)
+    handled, ended = await_quiet(function, before + spouts * ids)
     if handled - before != spouts * ids:
         raise bench.BenchError(f"{host.name} made {handled - before} calls for {spouts * ids} messages")
     return {"count": handled - before, "seconds": ended - began}
 
 
-def await_quiet(function: Function) -> tuple[int, float]:
-    """Waits until the counter handles nothing more; its count, and when it reached it."""
+def await_quiet(function: Function, wanted: int | None = None) -> tuple[int, float]:
+    """Waits until the counter has handled what is wanted, or else nothing for a while; its count, and since when."""
+    quiet_s = QUIET_S if wanted is None else LONG_QUIET_S
     count, since = function.handled(), time.monotonic()
     end = since + DRAIN_S
-    while time.monotonic() < min(since + 1, end):
+    while count != wanted and time.monotonic() < min(since + quiet_s, end):
         time.sleep(0.02)
         now = function.handled()
         if now != count:
