@@ -3,11 +3,10 @@
  * store_full_disk.c: the store with a journal on a small disk that is full, or nearly: nothing that was promised is
  * lost, and what is inside can go.
  */
-#define _GNU_SOURCE /* unshare */
 #include "journal_bench.h"
+#include "small_disk.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -184,46 +183,19 @@ static void check_full_disk(struct fixture *fixture, uint64_t left, bool is_poli
     assert_int_equal(umount(fixture->folder), 0);
 }
 
-/* Runs `check_disk` on a small disk of its own. */
-static void on_small_disk(struct fixture *fixture, void (*check_disk)(struct fixture *fixture))
-{
-    const pid_t child = fork(); /* its mount namespace is no other test's */
-
-    assert_true(child >= 0);
-    if (child == 0) {
-        if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
-            _exit(77);
-        }
-        check_disk(fixture);
-        _exit(0);
-    }
-    int status = 0;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
-        print_message("a small disk cannot be mounted here: the full disk is not tested\n");
-        skip();
-    }
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
-static void mount_disk(const struct fixture *fixture)
-{
-    if (mount("proa-test", fixture->folder, "tmpfs", 0, "size=32m") != 0) {
-        _exit(77);
-    }
-}
+enum { DISK_MEBIBYTES = 32 };
 
 static void check_full_disks(struct fixture *fixture)
 {
     for (uint32_t i = 0; i < 12; i++) {
-        mount_disk(fixture);
+        small_disk_mount(fixture, DISK_MEBIBYTES);
         check_full_disk(fixture, (uint64_t)(i % 2 == 0 ? 6 + i / 2 : i / 2) << 20, i % 2 == 0);
     }
 }
 
 static void test_full_disk(void **state)
 {
-    on_small_disk(*state, check_full_disks);
+    small_disk_test(*state, check_full_disks);
 }
 
 /* An epoch that fits into neither of the journal's files: what it wrote there is not all that a start finds. */
@@ -231,7 +203,7 @@ static void check_large_epoch(struct fixture *fixture)
 {
     const struct how how = {.is_durable = true, .checkpoint_bytes = 1 << 20, .checkpoint_ms = 1};
 
-    mount_disk(fixture);
+    small_disk_mount(fixture, DISK_MEBIBYTES);
     bench_open(fixture, fixture->folder, &how);
     put_chunk(fixture, 0);
     fixture_commit(fixture);
@@ -258,7 +230,7 @@ static void check_large_epoch(struct fixture *fixture)
 
 static void test_large_epoch_on_a_full_disk(void **state)
 {
-    on_small_disk(*state, check_large_epoch);
+    small_disk_test(*state, check_large_epoch);
 }
 
 enum { SCATTERED_ROWS = 60000, SCATTERED_EPOCH = 50, ROWS_OF_PAGE = 25 };
@@ -284,7 +256,7 @@ static void check_scattered(struct fixture *fixture)
     const struct how how = {.is_durable = true, .checkpoint_bytes = 16 << 20, .checkpoint_ms = UINT32_MAX};
     const struct store_lmdb_options tables = {.folder = fixture->folder, .map_bytes = BENCH_MAP_BYTES};
 
-    mount_disk(fixture);
+    small_disk_mount(fixture, DISK_MEBIBYTES);
     bench_open(fixture, fixture->folder, &how);
     for (uint32_t row = 0; row < SCATTERED_ROWS;) {
         row = scatter(fixture, OP_PUT, row, 1);
@@ -310,7 +282,7 @@ static void check_scattered(struct fixture *fixture)
 
 static void test_full_disk_of_scattered_rows(void **state)
 {
-    on_small_disk(*state, check_scattered);
+    small_disk_test(*state, check_scattered);
 }
 
 int main(void)

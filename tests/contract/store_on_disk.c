@@ -2,18 +2,17 @@
  *
  * store_on_disk.c: what only the store on disk can do or suffer: locks, kills, formats, a full disk.
  */
-#define _GNU_SOURCE /* unshare */
+#define _GNU_SOURCE /* syscall */
 #include "contract.h"
+#include "small_disk.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -442,15 +441,11 @@ static void hog(const struct fixture *fixture, uint64_t left)
     assert_int_equal(close(fd), 0);
 }
 
-/* In a mount namespace of its own, so that nothing stays behind however this ends. */
-static bool mount_small_disk(const struct fixture *fixture)
-{
-    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-           mount("proa-test", fixture->folder, "tmpfs", 0, "size=24m") == 0;
-}
+enum { DISK_MEBIBYTES = 24 };
 
 static void check_full_disk(struct fixture *fixture)
 {
+    small_disk_mount(fixture, DISK_MEBIBYTES);
     open_store(fixture);
     assert_int_equal(file_bytes(fixture, "ballast"), 1 << 20);
     put_chunk(fixture, 10000); /* a first row, to be deleted on the full disk */
@@ -496,6 +491,7 @@ static void check_full_disk(struct fixture *fixture)
     close_store(fixture);
     open_store(fixture); /* nothing of the failed tries shows after a start */
     assert_chunks(fixture, count + 29);
+    close_store(fixture);
 }
 
 static bool is_allotting_large; /* see writev */
@@ -519,6 +515,7 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
 /* There is room for many pages, but not for all of the epoch. */
 static void check_nearly_full_disk(struct fixture *fixture)
 {
+    small_disk_mount(fixture, DISK_MEBIBYTES);
     open_store(fixture);
     hog(fixture, 3 << 20);
     is_allotting_large = true;
@@ -535,39 +532,17 @@ static void check_nearly_full_disk(struct fixture *fixture)
     fixture_drop(fixture);
     assert_chunks(fixture, 60);
     is_allotting_large = false;
-}
-
-/* In a child of its own: its mount namespace is no other test's. */
-static void check_on_small_disk(struct fixture *fixture, void (*check)(struct fixture *))
-{
-    const pid_t child = fork();
-
-    assert_true(child >= 0);
-    if (child == 0) {
-        if (!mount_small_disk(fixture)) {
-            _exit(77);
-        }
-        check(fixture);
-        close_store(fixture);
-        _exit(0);
-    }
-    int status = 0;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
-        print_message("a small disk cannot be mounted here: the full disk is not tested\n");
-        skip();
-    }
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    close_store(fixture);
 }
 
 static void test_full_disk(void **state)
 {
-    check_on_small_disk(*state, check_full_disk);
+    small_disk_test(*state, check_full_disk);
 }
 
 static void test_nearly_full_disk(void **state)
 {
-    check_on_small_disk(*state, check_nearly_full_disk);
+    small_disk_test(*state, check_nearly_full_disk);
 }
 
 /* A new store on a disk without room is a sentence, not a signal, and leaves nothing that is in the way later. */
@@ -575,6 +550,7 @@ static void check_new_on_full_disk(struct fixture *fixture)
 {
     const struct store_lmdb_options options = options_of(fixture);
 
+    small_disk_mount(fixture, DISK_MEBIBYTES);
     for (uint64_t left = 0; left <= 512 << 10; left += 4 << 10) {
         hog(fixture, left);
         assert_refused(&options, ERR_SYSTEM, "the disk is full");
@@ -584,27 +560,11 @@ static void check_new_on_full_disk(struct fixture *fixture)
     fixture_put(fixture, STORE_META, "a", "b");
     fixture_commit(fixture);
     close_store(fixture);
-    _exit(0);
 }
 
 static void test_new_on_full_disk(void **state)
 {
-    struct fixture *fixture = *state;
-    const pid_t child = fork();
-
-    assert_true(child >= 0);
-    if (child == 0) {
-        if (!mount_small_disk(fixture)) {
-            _exit(77);
-        }
-        check_new_on_full_disk(fixture);
-    }
-    int status = 0;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
-        skip();
-    }
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    small_disk_test(*state, check_new_on_full_disk);
 }
 
 #define DISK_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
